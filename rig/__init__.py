@@ -1,0 +1,1 @@
+"""celery-rig: a load-testing rig for Celery that accounts for every task."""

@@ -1,0 +1,17 @@
+"""The errors a user sees as plain lines instead of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class BadInput(Exception):
+    """The user must change something: every problem found, one line each. The CLI exits with 2."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StackError(Exception):
+    """A container or the engine did not do what it was asked: what, and the last lines it logged. The CLI exits with 1."""
