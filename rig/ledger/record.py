@@ -24,13 +24,14 @@ SLOT_BYTES: Final = 128
 SLOT_WORDS: Final = SLOT_BYTES // 8
 ID_BYTES: Final = 36  # a UUID in its usual text form
 SUFFIX: Final = ".led"
+STOPPED_SUFFIX: Final = ".stopped"  # an empty file that says: here a segment could not be opened
 
 # Header: magic, version, slot size, capacity (slots), wall ns, monotonic ns, pid, state, length of the text
 # that follows. The text is JSON lines: first {run, role, host, boot_id}, then one [task name, queue] for each
 # kind, appended as kinds appear; the length is raised after the bytes are there, so a reader never sees half a line.
 HEADER: Final = struct.Struct("<8sIIQQQIIxxxxI")
 STATE_OPEN: Final = 0
-STATE_CLOSED: Final = 1  # rotated or shut down in good order; a killed process leaves OPEN
+STATE_CLOSED: Final = 1  # takes no more slots (those in it may still be stamped); a killed process leaves OPEN
 STATE_OFFSET: Final = 44
 TEXT_LENGTH_OFFSET: Final = 52
 TEXT_OFFSET: Final = HEADER.size
@@ -48,7 +49,7 @@ PUBLISHED: Final = 7  # the call returned (with confirms: the broker has it)
 SEND_FAILED: Final = 8  # the call raised: whether the broker has it is indeterminate
 FETCHED: Final = 9  # a client has read the result
 PARENT: Final = 10  # words 10 to 14.5: id of the parent task, 36 bytes of ASCII, zero for none
-PARENT_BYTES: Final = struct.Struct("<36s")
+EXPIRES: Final = 15  # when the task expires, if it was sent with `expires`: then the broker may drop it, rightly
 
 # Words of a RUN slot.
 RECEIVED: Final = 5  # worker main process has the message
@@ -58,9 +59,9 @@ STORED: Final = 8  # the result backend has the result
 FINISHED: Final = 9  # the tracer returned
 ACKED: Final = 10  # the ack left the process
 REJECTED: Final = 11  # the reject left the process
-OUTCOME: Final = 12  # one of OUTCOMES, written just before FINISHED
+OUTCOME: Final = 12  # a key of OUTCOMES, written before FINISHED; 6 to 9 come without FINISHED
 
-# How an execution ended. 0 with FINISHED set cannot be; 0 without it: never finished.
+# How an execution ended; 0: it did not, as far as this process knows.
 OUTCOMES: Final = {
     1: "succeeded",
     2: "failed",
