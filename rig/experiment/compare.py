@@ -1,0 +1,70 @@
+"""From a result's turns to the rows of the table: every measure of every cell, and its ratio to the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rig.experiment import stats
+from rig.experiment.measure import MEASURES
+from rig.experiment.result import Result
+from rig.experiment.spec import CONTROL
+from rig.experiment.stats import Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measure. `means` are geometric means over rounds by cell; `ratios` are to the baseline, by cell, and hold
+    none for a cell where a value was zero. The control's ratio is the noise floor.
+    """
+
+    measure: str
+    means: Mapping[str, float]
+    ratios: Mapping[str, Interval]
+
+    @property
+    def control(self) -> Interval | None:
+        """The A/A ratio."""
+        return self.ratios.get(CONTROL)
+
+    @property
+    def noise_floor(self) -> float:
+        """The largest difference (a ratio >= 1) that two cells of the same variant may have had in this run."""
+        return self.control.floor if self.control else 1.0
+
+
+def compare(result: Result) -> list[Row]:
+    """Return a row for each measure; none while there are fewer than two whole rounds."""
+    rows = []
+    for measure in MEASURES:
+        values = result.by_cell(measure)
+        baseline = values[result.experiment.baseline.name]
+        if len(baseline) < 2:
+            return []
+        positive = {cell for cell, column in values.items() if min(column) > 0}
+        means = {cell: stats.geometric_mean(column) if cell in positive else 0.0 for cell, column in values.items()}
+        ratios = {
+            cell: stats.paired_ratio(baseline, column)
+            for cell, column in values.items()
+            if cell != result.experiment.baseline.name and {cell, result.experiment.baseline.name} <= positive
+        }
+        rows.append(Row(measure=measure, means=means, ratios=ratios))
+    return rows
+
+
+def words(measure: str, ratio: Interval) -> str:
+    """Say a ratio in words: '41% faster [38, 44]', or 'no difference larger than 3%' where its interval holds 1."""
+    if not ratio.clear_of_one:
+        return f"no difference larger than {percent(ratio.floor - 1)}%"
+    shown = MEASURES[measure]
+    if ratio.ratio > 1:
+        low, high = ratio.low - 1, ratio.high - 1
+        return f"{percent(ratio.ratio - 1)}% {shown.more} [{percent(low)}, {percent(high)}]"
+    low, high = 1 - ratio.high, 1 - ratio.low
+    return f"{percent(1 - ratio.ratio)}% {shown.less} [{percent(low)}, {percent(high)}]"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with two digits that mean something: 0.4, 3.8, 41, 190."""
+    value = 100 * share
+    return f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"

@@ -1,0 +1,104 @@
+"""The measures: what each is, in which unit, how it is worded, and how a turn's ledger and counters give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rig.experiment import stats
+from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, Phase, post_number
+from rig.ledger.tasks import Tasks
+
+TURN_DIGITS = slice(9, 13)  # of a task id: docs/design.md, "Task ids"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """How a measure is shown: `more` and `less` are the words for a ratio above and below 1."""
+
+    title: str
+    unit: str
+    more: str
+    less: str
+    digits: int = 0  # behind the decimal point
+
+
+MEASURES: dict[str, Measure] = {
+    "publish_rate": Measure(title="publish rate", unit="tasks/s", more="faster", less="slower"),
+    "execution_rate": Measure(title="execution rate", unit="tasks/s", more="faster", less="slower"),
+    "publisher_cpu": Measure(title="CPU a task: publisher", unit="µs", more="more", less="less"),
+    "broker_cpu": Measure(title="CPU a task: broker", unit="µs", more="more", less="less"),
+    "worker_cpu": Measure(title="CPU a task: worker", unit="µs", more="more", less="less"),
+    "results_cpu": Measure(title="CPU a task: result store", unit="µs", more="more", less="less", digits=1),
+    "total_cpu": Measure(title="CPU a task: all four", unit="µs", more="more", less="less"),
+    "p50": Measure(title="end to end, p50", unit="ms", more="longer", less="shorter", digits=2),
+    "p95": Measure(title="end to end, p95", unit="ms", more="longer", less="shorter", digits=2),
+    "p99": Measure(title="end to end, p99", unit="ms", more="longer", less="shorter", digits=2),
+}
+
+
+def turn_values(number: int, phases: Mapping[str, Phase], tasks: Tasks) -> dict[str, float]:
+    """Return every measure of turn `number`, from its phases and its cell's tasks. ValueError if too few tasks ran.
+
+    publish_rate    backlog tasks / (last publish returned - first apply_async called)
+    execution_rate  (backlog tasks - 1) / (last finished - first finished): from the first end on, both ends counted
+                    alike, so the time in which released consumers wake up is in neither
+    *_cpu           CPU of the component's containers in the backlog and the drain phase / backlog tasks; idle costs
+                    (heartbeats, statistics) are included, result.json has them under "idle"
+    p50, p95, p99   finished - planned over all tasks of the paced phase
+    Beside the measures: offered_rate and achieved_rate (tasks/s planned and sent in the paced phase) and lag_p99
+    (ms, sent - planned), which say whether the generator kept its plan.
+    """
+    backlog = in_turn(tasks, post_number(number, BACKLOG))
+    paced = in_turn(tasks, post_number(number, PACED))
+    ended = tasks.finished[backlog]
+    ended = ended[ended != 0]
+    count = int(backlog.sum())
+    if len(ended) < 2 or not (tasks.finished[paced] != 0).any():
+        raise ValueError(f"turn {number}: {len(ended)} of {count} backlog tasks finished, nothing to measure")
+    values = {
+        "publish_rate": count / _seconds(tasks.sent[backlog].min(), tasks.published[backlog].max()),
+        "execution_rate": (len(ended) - 1) / _seconds(ended.min(), ended.max()),
+    }
+    for component in COMPONENTS:
+        cpu_ns = phases[BACKLOG].cpu_ns[component] + phases[DRAIN].cpu_ns[component]
+        values[f"{component}_cpu"] = cpu_ns / 1e3 / count
+    values["total_cpu"] = sum(values[f"{component}_cpu"] for component in COMPONENTS)
+    latencies = end_to_end_ms(tasks, paced)
+    values |= {f"p{q}": stats.percentile(latencies, q) for q in (50, 95, 99)}
+    return values | pacing(tasks.planned[paced], tasks.sent[paced])
+
+
+def pacing(planned: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Return how well a plan was kept: rates between the first planned and the last, planned and sent; lag in ms."""
+    start, count = planned.min(), len(planned) - 1
+    lags = np.sort(sent - planned) / 1e6
+    return {
+        "offered_rate": count / _seconds(start, planned.max()),
+        "achieved_rate": count / _seconds(start, sent.max()),
+        "lag_p99": stats.percentile(lags.tolist(), 99),
+    }
+
+
+def in_turn(tasks: Tasks, post: int) -> npt.NDArray[np.bool_]:
+    """Return which of `tasks` were sent under turn number `post`: the second group of digits of their ids."""
+    if not len(tasks):
+        return np.zeros(0, bool)
+    digits = np.ascontiguousarray(tasks.id).view(np.uint8).reshape(len(tasks), -1)[:, TURN_DIGITS]
+    same: npt.NDArray[np.bool_] = (digits == np.frombuffer(b"%04x" % post, np.uint8)).all(axis=1)
+    return same
+
+
+def end_to_end_ms(tasks: Tasks, chosen: npt.NDArray[np.bool_]) -> list[float]:
+    """Return the ascending times from planned (sent, when there was no plan) to finished, in ms, of finished tasks."""
+    chosen = chosen & (tasks.finished != 0)
+    since = np.where(tasks.planned != 0, tasks.planned, tasks.sent)
+    ordered: list[float] = np.sort((tasks.finished[chosen] - since[chosen]) / 1e6).tolist()
+    return ordered
+
+
+def _seconds(start_ns: np.int64, end_ns: np.int64) -> float:
+    return float(end_ns - start_ns) / 1e9
