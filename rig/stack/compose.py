@@ -1,0 +1,130 @@
+"""A thin runner for `docker compose`: one object a project, one method a verb, plain data back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rig.errors import StackError
+from rig.stack.docker import docker
+
+PROJECT_LABEL = "com.docker.compose.project"
+DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """One container of a project, running or not."""
+
+    id: str
+    name: str
+    service: str
+    state: str  # created, running, paused, restarting, exited, dead
+    health: str  # starting, healthy, unhealthy; empty without a health check
+    exit_code: int
+    image: str
+
+    @property
+    def ready(self) -> bool:
+        """Runs, and its health check (if there is one) has passed."""
+        return self.state == "running" and self.health in ("", "healthy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compose:
+    """One Compose project: its files, what it is called, and the variables the files are filled in with.
+
+    Every method raises StackError with the tool's last lines where Compose fails.
+    """
+
+    project: str
+    files: Sequence[Path]
+    env: Mapping[str, str] = field(default_factory=dict)
+    profiles: Sequence[str] = ()
+
+    def run(self, *arguments: str, timeout: float | None = None, stdin: str | None = None) -> str:
+        """What `docker compose ARGUMENTS` prints for this project."""
+        return docker(*self.command(*arguments), env=self.env, cwd=self.directory, stdin=stdin, timeout=timeout)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The arguments that follow `docker`, for who must run it by another way."""
+        options = [f"--project-name={self.project}", f"--project-directory={self.directory}"]
+        options += [f"--file={file}" for file in self.files] + [f"--profile={profile}" for profile in self.profiles]
+        return ["compose", *options, "--ansi=never", *arguments]
+
+    @property
+    def directory(self) -> Path:
+        """What relative paths in the files start from, and where `.env` is read."""
+        return self.files[0].resolve().parent
+
+    def config(self) -> dict[str, Any]:
+        """The whole project with every variable filled in, as Compose understands it."""
+        parsed: dict[str, Any] = json.loads(self.run("config", "--format=json", timeout=60))
+        return parsed
+
+    def up(self, *services: str, options: Sequence[str] = (), wait_s: int = 180) -> None:
+        """Start services (all by default) and wait until they are healthy, for `wait_s` seconds at most."""
+        bounded = ["--wait", f"--wait-timeout={wait_s}"]
+        self.run("up", "--detach", *bounded, "--quiet-pull", *options, *services, timeout=wait_s + 120)
+
+    def down(self, *, volumes: bool = False, grace_s: int = 10) -> None:
+        """Stop and remove the project's containers and networks, also those that its files no longer name."""
+        options = ["--volumes"] if volumes else []
+        self.run("down", "--remove-orphans", f"--timeout={grace_s}", *options, timeout=grace_s * 10 + 120)
+
+    def ps(self) -> list[Container]:
+        """Every container of the project, running or not, by service name."""
+        rows = parse_rows(self.run("ps", "--all", "--format=json", timeout=60))
+        return sorted((_container(row) for row in rows), key=lambda container: (container.service, container.name))
+
+    def container(self, service: str) -> Container:
+        """The one container of a service."""
+        found = [container for container in self.ps() if container.service == service]
+        if not found:
+            raise StackError(f"no container of the service {service} in the project {self.project}")
+        return found[0]
+
+    def port(self, service: str, port: int) -> int | None:
+        """The port on 127.0.0.1 that a container's port is published at; None where it is not."""
+        address = self.run("port", service, str(port), timeout=60).strip()
+        number = int(address.rpartition(":")[2] or 0)
+        return number or None
+
+    def exec(self, service: str, *command: str, timeout: float = 60, stdin: str | None = None) -> str:
+        """What a command prints inside a running container."""
+        return self.run("exec", "--no-TTY", service, *command, timeout=timeout, stdin=stdin)
+
+    def pause(self, service: str) -> None:
+        """Freeze every process of a service."""
+        self.run("pause", service, timeout=60)
+
+    def unpause(self, service: str) -> None:
+        """Let a frozen service go on."""
+        self.run("unpause", service, timeout=60)
+
+    def kill(self, service: str, signal: str = "SIGKILL") -> None:
+        """Send a signal to the main process of a service's containers."""
+        self.run("kill", f"--signal={signal}", service, timeout=60)
+
+    def logs(self, *services: str, tail: int = 200) -> str:
+        """The last lines that services wrote, oldest first, each line with the name of its container."""
+        return self.run("logs", "--no-color", f"--tail={tail}", *services, timeout=60)
+
+
+def parse_rows(text: str) -> list[dict[str, Any]]:
+    """Rows of `--format json`: one object a line since Compose 2.21, one array before."""
+    text = text.strip()
+    if text.startswith("["):
+        rows: list[dict[str, Any]] = json.loads(text)
+        return rows
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
+def _container(row: Mapping[str, Any]) -> Container:
+    return Container(
+        id=row["ID"], name=row["Name"], service=row["Service"], state=row["State"], health=row.get("Health", ""),
+        exit_code=int(row.get("ExitCode", 0)), image=row.get("Image", ""),
+    )

@@ -1,0 +1,61 @@
+"""Runs the docker command line tool and turns its failures into the two errors that a user sees."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rig.errors import BadInput, StackError
+
+QUICK = 60.0  # seconds; for commands that only ask
+
+
+def docker(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    timeout: float | None = QUICK,
+) -> str:
+    """What `docker ARGUMENTS` prints.
+
+    `env` is laid over this process's environment; `timeout` is in seconds, None waits for ever.
+    Raises BadInput where there is no docker, StackError (with the last lines of stderr) where it fails or hangs.
+    """
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            env={**os.environ, **(env or {})}, cwd=cwd, input=stdin, timeout=timeout,
+            capture_output=True, text=True, check=False,
+        )
+    except FileNotFoundError:
+        raise BadInput(["docker is not installed: run `rig doctor`"]) from None
+    except subprocess.TimeoutExpired:
+        raise StackError(f"`{shown(arguments)}` gave no answer within {timeout:g} s") from None
+    if done.returncode:
+        raise StackError(f"`{shown(arguments)}` failed:\n{last_lines(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def answers(*arguments: str, timeout: float = QUICK) -> str | None:
+    """What `docker ARGUMENTS` prints, or None where it fails, hangs or does not exist: for questions, not for deeds."""
+    try:
+        return docker(*arguments, timeout=timeout)
+    except (BadInput, StackError):
+        return None
+
+
+def shown(arguments: Sequence[str]) -> str:
+    """A docker command as a person would type it, without the long lists of files and options in front."""
+    words = list(arguments)
+    if words[:1] == ["compose"]:
+        while len(words) > 2 and words[1].startswith("-"):
+            del words[1 : 2 if "=" in words[1] else 3]
+    return " ".join(["docker", *words])
+
+
+def last_lines(text: str, count: int = 12) -> str:
+    """The end of a log, indented, as it goes under a message."""
+    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
