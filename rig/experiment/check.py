@@ -17,6 +17,11 @@ MISSED_RATE = 0.02  # share of the offered rate that may be missing from the ach
 CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a run in a thousand by chance, not one in twenty
 SHOWN = 3  # ids named in a reason
 
+# The four counters of `Result.counts`, worded to follow "17 tasks".
+IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
+    "in the ledger", "sent by Locust", "acknowledged at the broker", "left in the broker",
+)  # fmt: skip
+
 
 def check(result: Result) -> list[Invalid]:
     """Return every reason why `result` is invalid, the gravest first."""
@@ -52,14 +57,14 @@ _UNWANTED = {
 
 
 def _counters(result: Result) -> Iterator[Invalid]:
-    for cell, counts in result.counts.items():
-        ledger = counts["ledger"]
-        for witness, count in counts.items():
-            if witness != "left" and count != ledger:
-                reason = f"{cell}: {witness} counted {count} published tasks, the ledger {ledger}"
-                yield Invalid(reason=reason, change="one of them does not see every task: report this defect of the rig")
-        if counts["left"]:
-            reason = f"{cell}: {counts['left']} messages are left in the broker though every task finished"
+    for scope, counts in result.counts.items():
+        ledger, left = counts[IN_LEDGER], counts[LEFT]
+        for witness in (BY_LOCUST, BY_BROKER):
+            if counts[witness] != ledger:
+                reason = f"{scope}: {counts[witness]} tasks {witness}, but {ledger} {IN_LEDGER}"
+                yield Invalid(reason=reason, change="one of them does not see every task: report this defect")
+        if left:
+            reason = f"{scope}: {left} tasks {LEFT} though every task in the ledger has its end"
             yield Invalid(reason=reason, change="look for duplicates in the account and for other publishers")
 
 
@@ -119,5 +124,3 @@ def _foreign_load(result: Result) -> tuple[float, float]:
     ours = sum(sum(phase.cpu_ns.values()) for phase in phases)
     host = sum(phase.host_ns for phase in phases)
     return max(0.0, host - ours) / capacity, sum(phase.stolen_ns for phase in phases) / capacity
-
-

@@ -19,7 +19,8 @@ FILE = "result.json"
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second of each component
-    while nothing was sent; `accounts` (of `rig.ledger.account`) and `counts` (see `rig.experiment.check`) are per cell.
+    while nothing was sent; `accounts` (of `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per
+    cell or for "all cells", as the broker can tell them apart.
     `interrupted` says why a run ended before its time.
     """
 

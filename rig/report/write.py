@@ -1,0 +1,51 @@
+"""Makes the report of a run directory from its result.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.experiment.check import check
+from rig.experiment.compare import Row, compare
+from rig.experiment.result import Result, load
+from rig.experiment.verdict import Verdict, judge
+from rig.report import markdown, plot, table
+from rig.report.sentence import quotable
+
+REPORT, PICTURE = "report.md", "plot.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a run came to, and the text that a terminal shows of it."""
+
+    result: Result
+    rows: list[Row]
+    verdict: Verdict
+
+    @property
+    def summary(self) -> str:
+        """The table, the quotable sentence, the verdict."""
+        parts = [f"{self.result.experiment.name}: {self.verdict.word}. {self.verdict.because}"]
+        if self.rows:
+            shown = table.as_text(table.header(self.result), table.body(self.result, self.rows))
+            parts = [shown, quotable(self.result, self.rows), *parts]
+        parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in self.verdict.invalid]
+        return "\n\n".join(parts)
+
+
+def conclude(result: Result) -> Report:
+    """Compare, check and judge."""
+    rows = compare(result)
+    return Report(result=result, rows=rows, verdict=judge(result, rows, check(result)))
+
+
+def write_report(directory: Path) -> Report:
+    """(Re)write report.md and the plot of a run directory from its result.json. BadInput if there is none."""
+    concluded = conclude(load(directory))
+    if concluded.rows:
+        title = f"{concluded.result.experiment.claim}: {concluded.verdict.word}"
+        plot.draw(concluded.result, concluded.rows, directory / PICTURE, title)
+    text = markdown.report(concluded.result, concluded.rows, concluded.verdict, PICTURE)
+    (directory / REPORT).write_text(text)
+    return concluded

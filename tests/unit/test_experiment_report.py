@@ -1,0 +1,77 @@
+"""result.json holds everything a report needs, and the report says it plainly."""
+
+import json
+from pathlib import Path
+
+import made_up
+import pytest
+
+from rig.errors import BadInput
+from rig.experiment import result as results
+from rig.experiment.measure import MEASURES
+from rig.report import table
+from rig.report.write import conclude, write_report
+
+
+def test_a_result_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+    run = made_up.result()
+    results.save(run, tmp_path)
+    assert results.load(tmp_path) == run
+
+
+def test_a_result_of_another_format_or_none_at_all_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be read"):
+        results.load(tmp_path)
+    results.save(made_up.result(), tmp_path)
+    path = tmp_path / results.FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(BadInput, match="another version"):
+        results.load(tmp_path)
+
+
+def test_report_is_made_again_from_the_result_alone(tmp_path: Path) -> None:
+    results.save(made_up.result(), tmp_path)
+    write_report(tmp_path)
+    first = (tmp_path / "report.md").read_text()
+    (tmp_path / "report.md").unlink()
+    write_report(tmp_path)
+    assert (tmp_path / "report.md").read_text() == first
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_puts_the_verdict_first_and_names_every_measure(tmp_path: Path) -> None:
+    results.save(made_up.result(), tmp_path)
+    report = write_report(tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# ignore_result: confirmed\n\n> Execution rate with “ignored” instead of “stored”: 8")
+    assert all(f"\n| {MEASURES[row.measure].title} |" in text for row in report.rows)
+    assert "rig run loadtests/experiments/ignore_result.toml --rounds 8 --seed 1" in text
+
+
+def test_sentence_carries_interval_noise_floor_losses_and_machine() -> None:
+    sentence = conclude(made_up.result()).summary
+    for part in ("95% interval, 8 rounds", "agree within", "of 36,000 tasks 0 were lost", "2 cores of AMD"):
+        assert part in sentence
+
+
+def test_what_was_lost_and_duplicated_stands_in_the_table() -> None:
+    run = made_up.with_account(made_up.result(), "ignored", lost=["a", "b"])
+    report = conclude(run)
+    lines = {line[0]: line for line in table.body(run, report.rows)}
+    assert lines["lost"][2:4] == ["0", "2"]
+    assert lines["duplicated"][2:4] == ["0", "0"]
+
+
+def test_text_table_has_one_width_a_column() -> None:
+    report = conclude(made_up.result())
+    lines = table.as_text(table.header(report.result), table.body(report.result, report.rows)).splitlines()
+    assert len({line.index("tasks/s") for line in lines if "tasks/s" in line}) == 1
+    assert max(map(len, lines)) == len(lines[1])
+
+
+def test_an_interrupted_run_has_a_report_too(tmp_path: Path) -> None:
+    run = made_up.result()
+    results.save(results.Result(**(vars(run) | {"turns": [], "interrupted": "Ctrl-C"})), tmp_path)
+    report = write_report(tmp_path)
+    assert "after 0 of 8 rounds: Ctrl-C" in report.summary
+    assert "Too little was measured" in (tmp_path / "report.md").read_text()

@@ -1,0 +1,165 @@
+"""From numbers to a verdict, and the checks that forbid one."""
+
+from dataclasses import replace
+
+import made_up
+import pytest
+
+from rig.experiment import check
+from rig.experiment.compare import compare, words
+from rig.experiment.result import Result
+from rig.experiment.spec import CONTROL, Expectation
+from rig.experiment.stats import Interval
+from rig.experiment.verdict import CONFIRMED, INCONCLUSIVE, INVALID, NO_DIFFERENCE, REFUTED, outcome
+from rig.report.write import conclude
+
+
+def interval(low: float, high: float) -> Interval:
+    return Interval(ratio=(low * high) ** 0.5, low=low, high=high, pairs=8)
+
+
+@pytest.mark.parametrize(
+    ("change", "percent", "low", "high", "word"),
+    [
+        ("higher", 5, 1.06, 1.20, CONFIRMED),
+        ("higher", 5, 1.02, 1.20, INCONCLUSIVE),
+        ("higher", 5, 0.97, 1.20, INCONCLUSIVE),
+        ("higher", 5, 1.01, 1.04, REFUTED),  # a difference, but a smaller one than claimed
+        ("higher", 5, 0.80, 0.90, REFUTED),
+        ("higher", 5, 0.98, 1.03, NO_DIFFERENCE),
+        ("higher", 5, 0.80, 1.03, REFUTED),  # not higher by 5%, whatever else it is
+        ("higher", 0, 1.001, 1.20, CONFIRMED),
+        ("lower", 5, 0.80, 0.90, CONFIRMED),
+        ("lower", 5, 1.10, 1.20, REFUTED),
+        ("lower", 5, 0.98, 1.02, NO_DIFFERENCE),
+        ("lower", 5, 0.90, 0.99, INCONCLUSIVE),
+        ("same", 5, 0.97, 1.04, CONFIRMED),
+        ("same", 5, 1.06, 1.20, REFUTED),
+        ("same", 5, 0.80, 0.94, REFUTED),
+        ("same", 5, 0.97, 1.20, INCONCLUSIVE),
+    ],
+)
+def test_outcome(change: str, percent: float, low: float, high: float, word: str) -> None:
+    expected = Expectation(measure="execution_rate", variant="ignored", change=change, percent=percent)
+    assert outcome(expected, interval(low, high)) == word
+
+
+@pytest.mark.parametrize(
+    ("measure", "low", "high", "said"),
+    [
+        ("execution_rate", 1.38, 1.44, "41% faster [38, 44]"),
+        ("execution_rate", 0.90, 0.95, "7.5% slower [5.0, 10]"),
+        ("worker_cpu", 0.50, 0.60, "45% less [40, 50]"),
+        ("p99", 1.10, 3.00, "82% longer [10, 200]"),
+        ("p99", 0.97, 1.01, "no difference larger than 3.1%"),
+    ],
+)
+def test_words(measure: str, low: float, high: float, said: str) -> None:
+    assert words(measure, interval(low, high)) == said
+
+
+def test_a_sound_run_with_an_effect_is_confirmed_and_exits_0() -> None:
+    verdict = conclude(made_up.result()).verdict
+    assert (verdict.word, verdict.exit_code) == (CONFIRMED, 0)
+    assert "execution rate of 'ignored': 8" in verdict.because
+
+
+def test_the_same_numbers_refute_the_opposite_claim_and_exit_1() -> None:
+    run = made_up.result()
+    run = replace(run, experiment=made_up.experiment(change="lower"))
+    verdict = conclude(run).verdict
+    assert (verdict.word, verdict.exit_code) == (REFUTED, 1)
+
+
+def test_an_effect_within_what_equal_cells_differ_by_is_not_confirmed() -> None:
+    """B is 10% above A in every round; A's own second cell wanders by more."""
+    run = made_up.result(noise=0.001, effect={"execution_rate": 1.10})
+    wander = [0.8, 1.25, 0.85, 1.2, 0.8, 1.25, 0.9, 1.1]
+    turns = [
+        replace(turn, values={**turn.values, "execution_rate": 1100 * wander[turn.round - 1]})
+        if turn.cell == CONTROL
+        else turn
+        for turn in run.turns
+    ]
+    verdict = conclude(replace(run, turns=turns, experiment=made_up.experiment(percent=5))).verdict
+    assert (verdict.word, verdict.exit_code) == (INCONCLUSIVE, 1)
+    assert "Two cells of the same variant may differ by" in verdict.because
+
+
+def shifted(run: Result, cell: str, factor: float) -> Result:
+    turns = [
+        replace(turn, values={**turn.values, "execution_rate": turn.values["execution_rate"] * factor})
+        if turn.cell == cell
+        else turn
+        for turn in run.turns
+    ]
+    return replace(run, turns=turns)
+
+
+def paced(run: Result, achieved: float) -> Result:
+    return replace(run, turns=[replace(turn, values={**turn.values, "achieved_rate": achieved}) for turn in run.turns])
+
+
+def counted(run: Result, witness: str, count: int) -> Result:
+    return replace(run, counts={**run.counts, "ignored": {**made_up.COUNTS, witness: count}})
+
+
+BAD = {
+    "lost": (lambda run: made_up.with_account(run, "ignored", lost=["id-1"]), "ignored: 1 lost (id-1)"),
+    "unexpected": (lambda run: made_up.with_account(run, "stored", unexpected=list("abcd")), "4 unexpected (a, b, c,"),
+    "failed": (lambda run: made_up.with_account(run, "stored", failed=3), "stored: 3 failed"),
+    "ledger": (lambda run: made_up.with_account(run, "stored", invalid=["x.led: torn"]), "stored: x.led: torn"),
+    "locust": (lambda run: counted(run, check.BY_LOCUST, 11999), "11999 tasks sent by Locust, but 12000 in the ledger"),
+    "broker": (lambda run: counted(run, check.BY_BROKER, 12001), "12001 tasks acknowledged at the broker"),
+    "left": (lambda run: counted(run, check.LEFT, 2), "2 tasks left in the broker"),
+    "pacing": (lambda run: paced(run, 500.0), "reached 91% of the rate it was offered"),
+    "control": (lambda run: shifted(run, CONTROL, 1.2), "two cells of the same variant differ by"),
+    "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_makes_a_run_invalid_is_said_with_what_to_change_and_exits_3(what: str) -> None:
+    spoil, said = BAD[what]
+    verdict = conclude(spoil(made_up.result())).verdict
+    assert (verdict.word, verdict.exit_code) == (INVALID, 3)
+    assert any(said in problem.reason for problem in verdict.invalid), verdict.invalid
+    assert all(problem.change for problem in verdict.invalid)
+
+
+def test_a_sound_run_gives_no_reason_to_doubt_it() -> None:
+    assert check.check(made_up.result()) == []
+    assert check.warnings(made_up.result()) == []
+
+
+def test_foreign_load_and_few_rounds_are_warned_of() -> None:
+    run = made_up.result(rounds=4)
+    busy = {"host_ns": 1_900_000_000, "stolen_ns": 100_000_000}
+    phases = {name: replace(phase, **busy) for name, phase in run.turns[0].phases.items()}
+    turns = [replace(turn, phases=phases) for turn in run.turns]
+    said = check.warnings(replace(run, turns=turns))
+    assert [line.split(":")[0] for line in said] == [
+        "only 4 rounds",
+        "other processes used 35% of the machine's CPU while it was measured",
+        "the hypervisor gave 5.0% of the machine's CPU to others while it was measured",
+    ]
+
+
+def test_an_unfinished_round_counts_for_no_cell() -> None:
+    run = made_up.result()
+    run = replace(run, turns=run.turns[:-1])
+    assert {len(column) for column in run.by_cell("p99").values()} == {7}
+
+
+def test_nothing_is_compared_before_the_second_whole_round() -> None:
+    run = made_up.result()
+    assert compare(replace(run, turns=run.turns[:3])) == []
+    assert conclude(replace(run, turns=run.turns[:3])).verdict.word == INVALID
+
+
+def test_a_measure_with_a_zero_has_no_ratio_and_the_others_keep_theirs() -> None:
+    run = made_up.result(effect={"results_cpu": 0.0})
+    rows = {row.measure: row for row in compare(run)}
+    assert "ignored" not in rows["results_cpu"].ratios
+    assert CONTROL in rows["results_cpu"].ratios
+    assert "ignored" in rows["worker_cpu"].ratios
