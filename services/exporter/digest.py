@@ -1,0 +1,179 @@
+"""Turns a batch of slots into counts and durations: what is new in each, and whether it may still change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from exporter.segment import WORDS_SEEN_AS_BITS, Batch, Bits, Mask
+from exporter.tally import EVENT, STAGE, Index, Ints, Tally
+from exporter.window import FINISHED, OBSERVED, ORIGIN, RECEIVED, SENT, SERIES, STARTED, Window, hash_ids
+from rig.ledger import record
+from rig.ledger.record import OUTCOME_CODE
+
+
+def _bit(word: int) -> int:
+    return 1 << (word - WORDS_SEEN_AS_BITS.start)
+
+
+# A SEND slot's state has the bits of words 5 to 8 (its other words hold no stamps), a RUN slot's those of 5 to 12.
+SEND_BITS: Final = _bit(record.PLANNED) | _bit(record.SENT) | _bit(record.PUBLISHED) | _bit(record.SEND_FAILED)
+ENDED: Final = _bit(record.OUTCOME)
+RECEIVED_BIT: Final = _bit(record.RECEIVED)
+STARTED_BIT: Final = _bit(record.STARTED)
+FINISHED_BIT: Final = _bit(record.FINISHED)
+SETTLED: Final = _bit(record.ACKED) | _bit(record.REJECTED)
+# From this code on, the main process writes the outcome and no FINISHED: the task did not run to its end.
+FIRST_WITHOUT_FINISH: Final = OUTCOME_CODE["revoked"]
+
+# Outcome codes to events; code 0 and codes of a later format count as "unknown".
+_EVENT_OF_OUTCOME = np.full(256, EVENT["unknown"])
+for _code, _name in record.OUTCOMES.items():
+    _EVENT_OF_OUTCOME[_code] = EVENT[_name]
+
+# What the window remembers, and the bits that mark what has been told from it.
+_JOINED: Final = ((record.RECEIVED, RECEIVED), (record.STARTED, STARTED), (record.FINISHED, FINISHED))
+_RUN_JOIN_BITS: Final = RECEIVED_BIT | STARTED_BIT | FINISHED_BIT
+_WAITS: Final = ((SENT, RECEIVED, "queue_wait"), (RECEIVED, STARTED, "prefetch_wait"), (ORIGIN, FINISHED, "end_to_end"))
+_TOLD_END = 1 << 2  # of `_WAITS`
+
+
+def digest(batch: Batch, tally: Tally, window: Window) -> tuple[Bits, Mask]:
+    """Count what is new in `batch`; return the new state of each row, and whether the row is done."""
+    sends = is_send(batch.rows)
+    state = _state(batch.rows, sends)
+    new = _New(batch, state & ~batch.state)
+    new.count_sends(sends)
+    new.count_runs(~sends)
+    new.join(sends, window)
+    new.tell(tally)
+    return state, _done(state, sends, batch, window)
+
+
+def is_send(rows: Ints) -> Mask:
+    """Return which rows are SEND slots."""
+    sends: Mask = rows[:, 4] >> 56 == record.SEND
+    return sends
+
+
+def open_tasks(batch: Batch) -> tuple[int, int]:
+    """Return how many tasks of a worker's open slots are running, and how many its broker holds as unacknowledged."""
+    state = batch.state[~is_send(batch.rows)]
+    running = (state & (STARTED_BIT | ENDED)) == STARTED_BIT
+    unsettled = (state & (RECEIVED_BIT | SETTLED)) == RECEIVED_BIT
+    return int(running.sum()), int(unsettled.sum())
+
+
+class _New:
+    """Collects the events and durations of one batch; `bits` are what each row has gained."""
+
+    def __init__(self, batch: Batch, bits: Bits) -> None:
+        self._rows, self._series, self._keys, self._bits = batch.rows, batch.series, batch.keys, bits
+        self._events: list[tuple[Ints, Index]] = []
+        self._durations: list[tuple[str, Index, Ints]] = []
+
+    def count_sends(self, sends: Mask) -> None:
+        for word, event in ((record.PUBLISHED, "sent"), (record.SEND_FAILED, "send_failed")):
+            at = self._gained(word, sends)
+            self._event(event, at)
+            if word == record.PUBLISHED:
+                self._stage("publish", at, record.SENT, record.PUBLISHED)
+        self._stage("generator_lag", self._gained(record.SENT, sends), record.PLANNED, record.SENT)
+
+    def count_runs(self, runs: Mask) -> None:
+        for word, event in ((record.RECEIVED, "received"), (record.STARTED, "started"), (record.ACKED, "acked")):
+            self._event(event, self._gained(word, runs))
+        ended = self._gained(record.OUTCOME, runs)
+        outcome = self._rows[ended, record.OUTCOME].clip(0, 255)
+        self._events.append((_EVENT_OF_OUTCOME[outcome], self._series[ended]))
+        self._stage("runtime", self._gained(record.BODY_DONE, runs), record.STARTED, record.BODY_DONE)
+        # STORED follows BODY_DONE in the same process, within one poll or two.
+        self._stage("result_write", self._gained(record.STORED, runs), record.BODY_DONE, record.STORED)
+        self._stage("ack", self._gained(record.ACKED, runs), record.RECEIVED, record.ACKED)
+
+    def join(self, sends: Mask, window: Window) -> None:
+        """Put what is new into the window, and tell the waits whose both ends are known now."""
+        sent = self._gained(record.SENT, sends)
+        ran = ((self._bits & _RUN_JOIN_BITS) != 0).nonzero()[0]
+        ran = ran[~sends[ran]]
+        if not len(sent) and not len(ran):
+            return
+        places = window.place(np.concatenate([self._keys[sent], self._keys[ran]]))
+        values = window.values
+        self._put_sent(sent, places[: len(sent)], window)
+        at = places[len(sent) :]
+        bits = self._bits[ran]
+        for word, column in _JOINED:
+            has = (bits & _bit(word)) != 0
+            values[at[has], column] = self._rows[ran[has], word]
+        values[at, SERIES] = self._series[ran]
+        # A task that will be tried again has not reached its end.
+        retried = self._rows[ran, record.OUTCOME] == OUTCOME_CODE["retried"]
+        values[at[retried], OBSERVED] |= _TOLD_END
+        self._tell_waits(window, window.distinct(places))
+        values[window.nowhere] = 0
+
+    def tell(self, tally: Tally) -> None:
+        events = [event for event, _ in self._events]
+        tally.count(np.concatenate(events), np.concatenate([series for _, series in self._events]))
+        stages = np.repeat([STAGE[name] for name, *_ in self._durations], [len(d) for *_, d in self._durations])
+        series = np.concatenate([series for _, series, _ in self._durations])
+        tally.observe(stages, series, np.concatenate([duration for *_, duration in self._durations]))
+
+    def _put_sent(self, sent: Ints, places: Ints, window: Window) -> None:
+        rows = self._rows[sent]
+        planned = rows[:, record.PLANNED]
+        window.values[places, SENT] = rows[:, record.SENT]
+        window.values[places, ORIGIN] = np.where(planned != 0, planned, rows[:, record.SENT])
+        again = ((rows[:, 4] >> 48) & 0xFF != 0).nonzero()[0]
+        if again.size:
+            first = window.values[window.find(hash_ids(rows[again], first_attempt=True)), ORIGIN]
+            known = first != 0
+            window.values[places[again[known]], ORIGIN] = first[known]
+
+    def _tell_waits(self, window: Window, places: Ints) -> None:
+        known = window.values[places]
+        for number, (start, end, name) in enumerate(_WAITS):
+            told = 1 << number
+            ready = (known[:, start] != 0) & (known[:, end] >= known[:, start]) & (known[:, OBSERVED] & told == 0)
+            chosen = known[ready]
+            self._durations.append((name, chosen[:, SERIES].astype(np.int32), chosen[:, end] - chosen[:, start]))
+            window.values[places[ready], OBSERVED] |= told
+
+    def _gained(self, word: int, among: Mask) -> Ints:
+        at: Ints = ((self._bits & _bit(word) != 0) & among).nonzero()[0]
+        return at
+
+    def _event(self, name: str, at: Ints) -> None:
+        self._events.append((np.full(len(at), EVENT[name]), self._series[at]))
+
+    def _stage(self, name: str, at: Ints, start: int, end: int) -> None:
+        """Note the time from word `start` to word `end`, where both are known."""
+        begin = self._rows[at, start]
+        both = begin != 0
+        at = at[both]
+        self._durations.append((name, self._series[at], self._rows[at, end] - begin[both]))
+
+
+def _state(rows: Ints, sends: Mask) -> Bits:
+    """Return what has happened in each slot, as bits."""
+    state: Bits = np.packbits(rows[:, WORDS_SEEN_AS_BITS] != 0, axis=1, bitorder="little")[:, 0]
+    state[sends] &= SEND_BITS
+    return state
+
+
+def _done(state: Bits, sends: Mask, batch: Batch, window: Window) -> Mask:
+    """Return which slots cannot change any more, as far as the tally cares."""
+    settled = state & SETTLED != 0
+    finished = state & FINISHED_BIT != 0
+    without_finish = batch.rows[:, record.OUTCOME] >= FIRST_WITHOUT_FINISH
+    done: Mask = settled & (finished | without_finish)
+    done |= finished & (state & RECEIVED_BIT == 0)  # a pool process: the main one settles with the broker
+    # The main process beside a pool: its slot is done when the pool process has finished the task.
+    elsewhere = (settled & ~done & (state & STARTED_BIT == 0) & ~sends).nonzero()[0]
+    if elsewhere.size:
+        done[elsewhere] = window.values[window.find(batch.keys[elsewhere]), FINISHED] != 0
+    published = state & (_bit(record.PUBLISHED) | _bit(record.SEND_FAILED)) != 0
+    done[sends] = published[sends]
+    return done

@@ -1,0 +1,190 @@
+"""Follows all segments below a directory: finds new ones, reads what happened in them, removes those that are done."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from exporter.digest import digest, is_send, open_tasks
+from exporter.segment import Batch, DamageError, Segment, join
+from exporter.tally import Tally
+from exporter.window import Window
+from rig.ledger import record
+
+BATCH: Final = 16384  # new slots digested at a time: bounds memory when a backlog of segments is found
+KEEP: Final = "KEEP"  # a file of this name in a directory: remove no segment from it
+BOOKMARK: Final = ".counted"  # what has been scraped, so that a restarted exporter counts nothing twice
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # monotonic stamps compare only within one boot
+FORGET_AFTER: Final = 3600.0  # seconds until a host that is gone vanishes from the metrics: longer than alerts wait
+
+Host = tuple[str, str]  # role, hostname
+
+
+class Follower:
+    """Reads the ledger in `directory` into `tally`. Not thread-safe: one caller at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.tally = Tally()
+        self.window = Window()
+        self.problems: Counter[str] = Counter()
+        self.slots: Counter[str] = Counter({"send": 0, "run": 0})  # taken so far, by record type
+        self.segments: dict[Path, Segment] = {}
+        self.hosts: dict[Host, float] = {}  # when each last had a living process, in seconds of the monotonic clock
+        self._workers: set[Host] = set()  # those that have received or run a task
+        self._directory = directory
+        self._left: set[Path] = set()  # files that are read, or cannot be, and stay
+        self._poll_began = 0
+        self._bookmark = self._read_bookmark()
+
+    def poll(self) -> None:
+        """Count everything that happened since the last call."""
+        self._poll_began = time.monotonic_ns()
+        self._scan()
+        for segment in self.segments.values():
+            segment.check_writer()
+        self._digest([(segment, part) for segment in self.segments.values() if (part := segment.changed())])
+        while parts := self._fresh():
+            self._digest(parts)
+        self._note_hosts()
+        self._retire()
+
+    def worker_gauges(self) -> dict[Host, tuple[int, int, int]]:
+        """Return (up, tasks active, tasks unacknowledged) for each worker host seen within `FORGET_AFTER`."""
+        gauges = dict.fromkeys(self._workers, (0, 0, 0))
+        for segment in self.segments.values():
+            host = (segment.role, segment.host)
+            if segment.writer_lives and host in gauges:
+                _, active, unacked = gauges[host]
+                part = segment.open_slots()
+                more_active, more_unacked = open_tasks(part) if part else (0, 0)
+                gauges[host] = (1, active + more_active, unacked + more_unacked)
+        return gauges
+
+    def segment_states(self) -> Counter[tuple[str, str]]:
+        """Return how many segments are followed, by (role, state): open, closed (full, with unfinished slots)."""
+        return Counter((s.role, "closed" if s.closed else "open") for s in self.segments.values())
+
+    def bookmark(self) -> None:
+        """Remember on disk that all that was counted so far has been scraped."""
+        path = self._directory / BOOKMARK
+        fresh = path.with_suffix(".new")
+        try:
+            fresh.write_text(json.dumps({"boot_id": BOOT_ID.read_text().strip(), "until": self._poll_began}))
+            fresh.rename(path)
+        except OSError as error:
+            self._problem("bookmark", f"cannot write {BOOKMARK}: {error}; a restart will count twice")
+
+    def _read_bookmark(self) -> tuple[str, int]:
+        try:
+            found = json.loads((self._directory / BOOKMARK).read_text())
+            return str(found["boot_id"]), int(found["until"])
+        except FileNotFoundError:
+            return "", 0
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._problem("bookmark", f"cannot read {BOOKMARK}: {error}; what the ledger still holds is counted again")
+            return "", 0
+
+    def _note_hosts(self) -> None:
+        """Note who lives, and forget who is long gone; their totals stay, in case they come back."""
+        now = time.monotonic()
+        for segment in self.segments.values():
+            host = (segment.role, segment.host)
+            if segment.writer_lives or host not in self.hosts:
+                self.hosts[host] = now
+            if segment.is_worker:
+                self._workers.add(host)
+        self.hosts = {host: seen for host, seen in self.hosts.items() if now - seen < FORGET_AFTER}
+        self._workers &= self.hosts.keys()
+
+    def _scan(self) -> None:
+        found = {path for path in self._directory.rglob("*.*") if path.suffix in (record.SUFFIX, record.STOPPED_SUFFIX)}
+        self._left &= found
+        for path in sorted(found - self._left - self.segments.keys()):
+            if path.suffix == record.STOPPED_SUFFIX:
+                self._leave(path, "recording stopped", "a process found no room for a segment; its tasks are missing")
+                continue
+            try:
+                segment = self._open(path)
+            except FileNotFoundError:
+                continue
+            except (DamageError, OSError) as error:
+                self._leave(path, "unreadable segment", str(error))
+            else:
+                self.segments[path] = segment
+
+    def _open(self, path: Path) -> Segment:
+        boot_id, until = self._bookmark
+        segment = Segment(path, self.tally)
+        if segment.boot_id == boot_id:
+            segment.counted_until = until
+        return segment
+
+    def _fresh(self) -> list[tuple[Segment, Batch]]:
+        room, parts = BATCH, []
+        for segment in list(self.segments.values()):
+            try:
+                part = segment.fresh(room)
+            except DamageError as error:
+                self._drop(segment)
+                self._leave(segment.path, "unreadable segment", str(error))
+                continue
+            if part is not None:
+                parts.append((segment, part))
+                room -= len(part)
+                self._count_slots(part)
+                if room <= 0:
+                    break
+        return parts
+
+    def _digest(self, parts: list[tuple[Segment, Batch]]) -> None:
+        """Digest the parts together; each segment then remembers what of its own is not done."""
+        if not parts:
+            return
+        batch = join([part for _, part in parts])
+        state, done = digest(batch, self.tally, self.window)
+        start = 0
+        for segment, part in parts:
+            end = start + len(part)
+            segment.put(replace(part, state=state[start:end]).where(~done[start:end]))
+            start = end
+
+    def _count_slots(self, part: Batch) -> None:
+        """Count the slots that no earlier exporter can have met: nothing in them was counted."""
+        sends = is_send(part.rows[part.state == 0])
+        self.slots["send"] += int(sends.sum())
+        self.slots["run"] += int((~sends).sum())
+
+    def _retire(self) -> None:
+        for segment in list(self.segments.values()):
+            for problem, times in (+segment.problems).items():
+                self._problem(problem, f"{segment.path.name}: {times} ×", times)
+            segment.problems.clear()
+            if segment.finished:
+                self._drop(segment)
+                self._remove(segment.path)
+
+    def _drop(self, segment: Segment) -> None:
+        segment.close()
+        del self.segments[segment.path]
+
+    def _remove(self, path: Path) -> None:
+        if (path.parent / KEEP).exists():
+            self._left.add(path)
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._leave(path, "cannot remove segment", str(error))
+
+    def _leave(self, path: Path, problem: str, why: str) -> None:
+        self._left.add(path)
+        self._problem(problem, f"{path.name}: {why}")
+
+    def _problem(self, problem: str, line: str, times: int = 1) -> None:
+        self.problems[problem] += times
+        print(f"exporter: {problem}: {line}", file=sys.stderr, flush=True)

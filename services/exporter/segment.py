@@ -1,0 +1,194 @@
+"""One ledger segment while it is followed: which of its slots are new, and which may still change."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from exporter.tally import Index, Ints, Series, Tally
+from exporter.window import Keys, hash_ids
+from rig.ledger import record
+
+TYPE_BYTE = record.ID_BYTES + 3  # of a slot: written last when a slot is claimed
+WORDS_SEEN_AS_BITS = slice(5, 13)  # bit n of a slot's state stands for word 5 + n
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Bits = np.ndarray[tuple[int], np.dtype[np.uint8]]
+
+
+class DamageError(Exception):
+    """This file is no segment that can be followed; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Slots to look at: `rows` of 16 words, and for each row where it stands and what was known of it."""
+
+    slots: Index  # index of the slot in its segment
+    rows: Ints
+    state: Bits  # what has been counted of it
+    keys: Keys
+    series: Index
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def where(self, chosen: Mask) -> Batch:
+        """Return the batch of the chosen rows."""
+        return Batch(**{name: column[chosen] for name, column in vars(self).items()})
+
+
+def join(batches: list[Batch]) -> Batch:
+    """Return all rows of `batches` in one."""
+    return Batch(**{name: np.concatenate([getattr(b, name) for b in batches]) for name in Batch.__dataclass_fields__})
+
+
+class Segment:
+    """Follows one file. Raises `DamageError` if it is no sound segment, OSError if it cannot be read."""
+
+    def __init__(self, path: Path, tally: Tally) -> None:
+        self.path = path
+        self.problems: Counter[str] = Counter()  # found since the follower last asked
+        self.writer_lives = True
+        self.is_worker = False
+        self.counted_until = 0  # stamps up to this moment were counted by an exporter before this one
+        self._tally = tally
+        self._file = path.open("rb")
+        try:
+            self._map()
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+        self._used = 0  # slots before this one have been taken
+        self._pending: list[Batch] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether the writer claims no more slots here; it may still stamp those that it has."""
+        return self._mapped[record.STATE_OFFSET] == record.STATE_CLOSED
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything has been taken and nothing can change any more."""
+        if not self.writer_lives:
+            return not self._types[self._used :].any()
+        # Until its writer is gone, a segment that was closed before it was full may get a late slot of another thread.
+        return self.closed and self._used == len(self._slots) and not self._pending
+
+    def check_writer(self) -> None:
+        """Find out whether the writer still lives; it holds a lock on the file for as long as it may write."""
+        if self.writer_lives:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            self.writer_lives = False
+
+    def open_slots(self) -> Batch | None:
+        """Return the slots that were not done when they were last looked at, None for none."""
+        return join(self._pending) if self._pending else None
+
+    def changed(self) -> Batch | None:
+        """Return the slots that were not done, with what stands in them now. The caller puts back what still is not."""
+        known = self.open_slots()
+        self._pending = []
+        return known and replace(known, rows=self._slots[known.slots])
+
+    def put(self, batch: Batch) -> None:
+        """Remember `batch` as slots to look at again."""
+        if len(batch):
+            self._pending.append(batch)
+
+    def fresh(self, limit: int) -> Batch | None:
+        """Return up to `limit` slots that were claimed since the last call, None for none."""
+        types = self._types[self._used : self._used + limit]
+        if not types.size or (not types[0] and self.writer_lives):
+            return None
+        claimed = types != 0
+        if self.writer_lives:
+            # A thread may have drawn a slot's number and not written to it yet: stop there, and come back.
+            end = int(claimed.argmin()) if not claimed.all() else len(claimed)
+        else:
+            end = self._end_of_dead(claimed)
+        if not end:
+            return None
+        start, self._used = self._used, self._used + end
+        return self._sound(start, self._slots[start : start + end].copy())
+
+    def close(self) -> None:
+        """Let the file go; the mapping goes with the last array that shows it."""
+        self._file.close()
+
+    def _map(self) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        if size < record.HEADER_BYTES:
+            raise DamageError(f"{size} bytes are less than a header")
+        self._mapped = mmap.mmap(self._file.fileno(), size, prot=mmap.PROT_READ)
+        magic, version, slot_bytes, capacity, *_ = record.HEADER.unpack_from(self._mapped)
+        if (magic, version, slot_bytes) != (record.MAGIC, record.VERSION, record.SLOT_BYTES):
+            raise DamageError(f"not a segment of version {record.VERSION}: {magic!r}, {version}, {slot_bytes}")
+        if size != record.HEADER_BYTES + capacity * record.SLOT_BYTES:
+            raise DamageError(f"truncated: {size} bytes for {capacity} slots")
+        self._slots: Ints = np.frombuffer(self._mapped, "<i8", offset=record.HEADER_BYTES).reshape(
+            -1, record.SLOT_WORDS
+        )
+        octets = np.frombuffer(self._mapped, np.uint8, offset=record.HEADER_BYTES)
+        self._types = octets[TYPE_BYTE :: record.SLOT_BYTES]
+
+    def _read_header(self) -> None:
+        """Read labels and kinds; kinds are appended while the segment is written."""
+        length = record.HEADER.unpack_from(self._mapped)[-1]
+        text = self._mapped[record.TEXT_OFFSET : record.TEXT_OFFSET + length]
+        try:
+            facts, *kinds = map(json.loads, text.splitlines())
+            self.role, self.host, self.boot_id = (str(facts[key]) for key in ("role", "host", "boot_id"))
+            series = [
+                Series(str(name) or "(unnamed)", str(queue), self.role, self.host) for name, queue in kinds
+            ]  # the writer files names for which its header has no room under ""
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamageError(f"unreadable header: {error}") from error
+        self._series = np.array([self._tally.index(one) for one in series], np.int32)
+
+    def _end_of_dead(self, claimed: Mask) -> int:
+        """Count the slots up to the last claimed one, and the holes that a killed writer left among them."""
+        rest = self._types[self._used :]
+        last = int(rest.nonzero()[0][-1]) + 1 if rest.any() else 0
+        end = min(last, len(claimed))
+        self.problems["hole"] += end - int(claimed[:end].sum())
+        return end
+
+    def _sound(self, start: int, rows: Ints) -> Batch | None:
+        """Return `rows` as a batch without those that cannot be true."""
+        head = rows[:, 4].copy().view(np.uint16).reshape(-1, 4)
+        kind, record_type = head[:, 2], head[:, 3] >> 8
+        if int(kind.max()) >= len(self._series):
+            self._read_header()
+        hole = record_type == 0
+        bad = (record_type > record.RUN) | (rows[:, 0] == 0) | (kind >= len(self._series))
+        bad |= (rows[:, 5:10] < 0).any(axis=1)
+        self.problems["bad slot"] += int((bad & ~hole).sum())
+        if (bad | hole).all():
+            return None
+        batch = Batch(
+            slots=np.arange(start, start + len(rows), dtype=np.int32), rows=rows, state=self._counted_before(rows),
+            keys=hash_ids(rows), series=self._series[np.where(bad, 0, kind)],
+        )  # fmt: skip
+        self.is_worker |= bool((record_type == record.RUN).any())
+        return batch.where(~(bad | hole)) if (bad | hole).any() else batch
+
+    def _counted_before(self, rows: Ints) -> Bits:
+        """Return what an earlier follower has counted of each slot."""
+        if not self.counted_until:
+            return np.zeros(len(rows), np.uint8)
+        stamps = rows[:, WORDS_SEEN_AS_BITS].copy()
+        stamps[:, -1] = np.where(stamps[:, -1] != 0, stamps[:, :-1].max(axis=1), 0)  # an outcome carries no time
+        counted = (stamps != 0) & (stamps <= self.counted_until)
+        return np.packbits(counted, axis=1, bitorder="little")[:, 0]

@@ -1,0 +1,85 @@
+"""What has been counted so far: events and durations for each (task name, queue, role, host)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rig.ledger import record
+
+Ints = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int32]
+
+SENDER_EVENTS: Final = ("sent", "send_failed")
+WORKER_EVENTS: Final = ("received", "started", "acked", *record.OUTCOMES.values())
+EVENTS: Final = (*SENDER_EVENTS, *WORKER_EVENTS)
+EVENT: Final = {name: index for index, name in enumerate(EVENTS)}
+
+STAGES: Final = (
+    "generator_lag", "publish", "queue_wait", "prefetch_wait", "runtime", "result_write", "ack", "end_to_end",
+)  # fmt: skip
+STAGE: Final = {name: index for index, name in enumerate(STAGES)}
+
+# Upper bounds in seconds: a no-op's stages take 100 µs and more, a backlog's wait can take minutes.
+BOUNDS: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
+)  # fmt: skip
+_BOUNDS_NS = (np.array(BOUNDS) * 1e9).round().astype(np.int64)
+BUCKETS: Final = len(BOUNDS) + 1  # the last one is +Inf
+
+
+@dataclass(frozen=True)
+class Series:
+    """The labels that every task metric carries."""
+
+    name: str
+    queue_name: str
+    role: str
+    hostname: str
+
+
+class Tally:
+    """Monotonic totals. `events[event, series]`; `buckets[stage, series, bucket]` is not cumulative over buckets."""
+
+    def __init__(self) -> None:
+        self.series: list[Series] = []
+        self.events: Ints = np.zeros((len(EVENTS), 0), np.int64)
+        self.buckets: Ints = np.zeros((len(STAGES), 0, BUCKETS), np.int64)
+        self.seconds: npt.NDArray[np.float64] = np.zeros((len(STAGES), 0))
+        self._index: dict[Series, int] = {}
+
+    def index(self, series: Series) -> int:
+        """Return the row of `series`, a new one if need be."""
+        if series not in self._index:
+            self._index[series] = len(self.series)
+            self.series.append(series)
+            self._grow()
+        return self._index[series]
+
+    def count(self, event: Ints, series: Index) -> None:
+        """Add one to `events[event, series]` for each pair."""
+        room = self.events.shape[1]
+        self.events += np.bincount(event * room + series, minlength=self.events.size).reshape(self.events.shape)
+
+    def observe(self, stage: Ints, series: Index, duration_ns: Ints) -> None:
+        """Add each duration to the histogram of its stage and series; a negative one counts as zero."""
+        room = self.seconds.shape[1]
+        duration_ns = duration_ns.clip(0)
+        row = stage * room + series
+        cell = row * BUCKETS + _BOUNDS_NS.searchsorted(duration_ns)
+        self.buckets += np.bincount(cell, minlength=self.buckets.size).reshape(self.buckets.shape)
+        added = np.bincount(row, weights=duration_ns, minlength=self.seconds.size)
+        self.seconds += added.reshape(self.seconds.shape) / 1e9
+
+    def _grow(self) -> None:
+        room = self.events.shape[1]
+        if len(self.series) <= room:
+            return
+        more = max(8, room)
+        self.events = np.pad(self.events, ((0, 0), (0, more)))
+        self.buckets = np.pad(self.buckets, ((0, 0), (0, more), (0, 0)))
+        self.seconds = np.pad(self.seconds, ((0, 0), (0, more)))
