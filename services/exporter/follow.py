@@ -53,6 +53,11 @@ class Follower:
         self._note_hosts()
         self._retire()
 
+    def close(self) -> None:
+        """Stop following: let all files go."""
+        for segment in list(self.segments.values()):
+            self._drop(segment)
+
     def worker_gauges(self) -> dict[Host, tuple[int, int, int]]:
         """Return (up, tasks active, tasks unacknowledged) for each worker host seen within `FORGET_AFTER`."""
         gauges = dict.fromkeys(self._workers, (0, 0, 0))

@@ -189,6 +189,9 @@ class Segment:
         if not self.counted_until:
             return np.zeros(len(rows), np.uint8)
         stamps = rows[:, WORDS_SEEN_AS_BITS].copy()
-        stamps[:, -1] = np.where(stamps[:, -1] != 0, stamps[:, :-1].max(axis=1), 0)  # an outcome carries no time
+        # An outcome carries no time of its own: it is as old as FINISHED, or else as the slot's latest stamp.
+        finished = rows[:, record.FINISHED]
+        outcome_ns = np.where(finished != 0, finished, stamps[:, :-1].max(axis=1))
+        stamps[:, -1] = np.where(stamps[:, -1] != 0, outcome_ns, 0)
         counted = (stamps != 0) & (stamps <= self.counted_until)
         return np.packbits(counted, axis=1, bitorder="little")[:, 0]
