@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ class Container:
     health: str  # starting, healthy, unhealthy; empty without a health check
     exit_code: int
     image: str
+    ports: Mapping[int, int]  # port inside -> port on 127.0.0.1
 
     @property
     def ready(self) -> bool:
@@ -54,6 +56,11 @@ class Compose:
         options = [f"--project-name={self.project}", f"--project-directory={self.directory}"]
         options += [f"--file={file}" for file in self.files] + [f"--profile={profile}" for profile in self.profiles]
         return ["compose", *options, "--ansi=never", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment that Compose gets: this process's with `env` over it."""
+        return {**os.environ, **self.env}
 
     @property
     def directory(self) -> Path:
@@ -127,4 +134,7 @@ def _container(row: Mapping[str, Any]) -> Container:
     return Container(
         id=row["ID"], name=row["Name"], service=row["Service"], state=row["State"], health=row.get("Health", ""),
         exit_code=int(row.get("ExitCode", 0)), image=row.get("Image", ""),
+        ports={
+            port["TargetPort"]: port["PublishedPort"] for port in row.get("Publishers") or [] if port["PublishedPort"]
+        },
     )

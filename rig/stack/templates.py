@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 
 from rig.errors import BadInput
 from rig.stack import secrets
 
 SUFFIX = ".template"
+# Not string.Template, for which the `$` of a regular expression ("^$") is an error.
+_VARIABLE = re.compile(r"\$\$|\$\{([^}]*)\}")
 
 
 def render(compose: Path, directory: Path, values: Mapping[str, str]) -> list[Path]:
     """Render each `*.template` below `compose` into `directory`; the paths written, sorted.
 
     `compose/topologies/redis/users.acl.template` becomes `redis/users.acl`, `compose/x/y.template` becomes `x/y`.
-    A template names a variable as `${NAME}` and a plain dollar as `$$`. Raises BadInput for an unknown variable.
+    A template names a variable as `${NAME}`; any other dollar stands for itself (`$$` for one before a brace).
+    Raises BadInput for unknown variables, all at once.
     """
     problems, rendered = [], {}
     for template in sorted(compose.rglob(f"*{SUFFIX}")):
         try:
-            rendered[directory / target(template.relative_to(compose))] = _fill(template, values)
-        except ValueError as error:
-            problems.append(str(error))
+            rendered[directory / target(template.relative_to(compose))] = fill(template.read_text(), values)
+        except KeyError as error:
+            problems.append(f"{template} names the unknown variable {error.args[0]}: see rig/stack/secrets.py")
     if problems:
         raise BadInput(problems)
     for path, text in rendered.items():
@@ -47,10 +50,6 @@ def digest(paths: list[Path]) -> str:
     return whole.hexdigest()[:16]
 
 
-def _fill(template: Path, values: Mapping[str, str]) -> str:
-    try:
-        return Template(template.read_text()).substitute(values)
-    except KeyError as error:
-        raise ValueError(f"{template} names the unknown variable {error.args[0]}: see rig/stack/secrets.py") from None
-    except ValueError as error:
-        raise ValueError(f"{template}: {error} (a plain dollar is written $$)") from None
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """A template's text with every variable filled in. Raises KeyError for an unknown one."""
+    return _VARIABLE.sub(lambda match: "$" if match[1] is None else values[match[1]], text)

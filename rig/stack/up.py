@@ -1,0 +1,75 @@
+"""`rig up`: from a checkout to a running stack, in the order in which things can fail."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+from rig.errors import StackError
+from rig.stack import build, dotenv, engine, images, machine, ports, preflight, secrets, start, templates
+from rig.stack.compose import Compose
+from rig.stack.paths import Checkout
+
+STATE_HEADER = "Written by `rig up`: what runs, on which images, at which ports of 127.0.0.1."
+
+
+def up(checkout: Checkout, topology: str) -> Compose:
+    """Start (or change to) a stack on `topology` and wait until it works. Safe to repeat.
+
+    Raises BadInput with every problem of the pre-flight, StackError where a build, a pull or a service fails.
+    """
+    plan = preflight.check(checkout, topology)
+    chosen = images.decide(
+        checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
+        present=images.present, registry_answers=images.registry_answers,
+    )
+    start.say(chosen.why)
+    if not chosen.grafana:
+        start.say("Grafana is left out: it is in no Debian release (dashboards need IMAGES=official)")
+    build.ensure(checkout.root, chosen)
+    compose = prepare(checkout, plan, chosen)
+    pull(compose, chosen)
+    start.say(f"starting {checkout.project} on {topology}; it is ready when a canary task has run on every queue")
+    start.start(compose)
+    write_state(checkout, plan, compose, chosen)
+    return compose
+
+
+def prepare(checkout: Checkout, plan: preflight.Plan, chosen: images.Images) -> Compose:
+    """Write secrets, rendered configuration and the ledger's directory; the Compose project that uses them."""
+    passwords = secrets.ensure(checkout.settings, checkout.secrets)
+    settled = ports.settle(plan.ports, checkout.state)
+    values = {**checkout.settings, **settled, **secrets.variables(passwords)}
+    rendered = templates.render(checkout.root / "compose", checkout.secrets, values)
+    checkout.ledger.mkdir(parents=True, exist_ok=True)
+    checkout.ledger.chmod(0o777)  # containers write there under uids of their own
+    files = [checkout.secrets / name.lower() for name in passwords] + rendered
+    limits = machine.cpu_limits(checkout.settings, int((engine.info() or {}).get("NCPU", 0)))
+    variables = {**settled, **chosen.variables, **limits, "RIG_CONFIG_HASH": templates.digest(files)}
+    compose = preflight.compose_for(checkout, plan.topology, **variables)
+    return replace(compose, profiles=[preflight.GRAFANA] if chosen.grafana else [])
+
+
+def pull(compose: Compose, chosen: images.Images) -> None:
+    """Fetch the official images that are missing, in sight. Raises StackError for the first that cannot be had."""
+    needed = [str(service.get("image", "")) for service in compose.config()["services"].values()]
+    for image in images.official_missing(chosen, needed):
+        start.say(f"pulling {image}")
+        if subprocess.run(["docker", "pull", "--quiet", image], check=False).returncode:
+            raise StackError(f"{image} could not be pulled: try again, or use the stand-ins: make up IMAGES=debian")
+
+
+def write_state(checkout: Checkout, plan: preflight.Plan, compose: Compose, chosen: images.Images) -> None:
+    """Write `state.env`: topology, project, family, images, and each published port as the engine assigned it."""
+    at = {(container.service, inside): port for container in compose.ps() for inside, port in container.ports.items()}
+    published = {port.variable: at.get((port.service, port.target)) for port in plan.ports}
+    dotenv.write(
+        checkout.state_file,
+        {
+            "TOPOLOGY": plan.topology,
+            "COMPOSE_PROJECT_NAME": checkout.project,
+            **chosen.variables,
+            **{variable: str(number) for variable, number in published.items() if number},
+        },
+        STATE_HEADER,
+    )
