@@ -53,6 +53,9 @@ def _with_password(url, password):
 
 
 broker_url = with_password(required("BROKER_URL"), read_secret("BROKER_PASSWORD_FILE"))
+# The `celery` command takes $BROKER_URL for its option --broker, which it lets win over this file by way of this
+# variable (celery/bin/celery.py): it would connect without the password.
+os.environ.pop("CELERY_BROKER_URL", None)
 result_backend = with_password(required("RESULT_URL"), read_secret("RESULT_PASSWORD_FILE"))
 
 # --- What may be in a message -----------------------------------------------------------------------------------------
