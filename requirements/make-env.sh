@@ -8,26 +8,29 @@ cd "$(dirname "$0")/.."
 
 usable() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-python=
-for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
-    if usable "$name"; then python=$name && break; fi
-done
-if [ -z "$python" ]; then
-    echo "error: Python 3.11 or newer is needed (found: $(python3 --version 2>&1 | tail -n 1))." \
-        "Install one, or name it: make PYTHON=/path/to/python3" >&2
-    exit 2
-fi
+find_python() {
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if usable "$name"; then echo "$name" && return; fi
+    done
+}
 
 # Debian keeps what `python3 -m venv` needs in a package of its own.
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    package="$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+makes_environments() { [ -n "$1" ] && "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
+python=$(find_python)
+if ! makes_environments "$python"; then
+    package=${python:+$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')}
+    package=${package:-python3-venv} # which brings the distribution's own python3
     if [ "$(id -u)" != 0 ] || [ "${RIG_NO_INSTALL:-}" = 1 ] || ! command -v apt-get >/dev/null; then
-        echo "error: $python cannot make virtual environments. On Debian or Ubuntu: sudo apt-get install $package" >&2
+        echo "error: Python 3.11 or newer that can make virtual environments is needed." \
+            "On Debian or Ubuntu: sudo apt-get install $package. Elsewhere install one and name it: make PYTHON=..." >&2
         exit 2
     fi
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
     echo "installed $package"
+    python=$(find_python)
+    makes_environments "$python" || { echo "error: $package brings no Python 3.11 or newer" >&2 && exit 2; }
 fi
 
 # A copy that the operating system's upgrade has left without its interpreter is of no use.

@@ -24,7 +24,6 @@ class Published:
     service: str
     target: int  # inside the container
     wanted: int  # on the host; 0 lets the engine choose
-    same: bool = False  # the container listens on the number that it is published at (Redis behind Sentinel)
 
 
 def wanted(settings: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
@@ -57,21 +56,9 @@ def published(config: Mapping[str, Any], marked: Mapping[str, str], numbers: Map
         for port in options.get("ports", []):
             name = variable.get(int(port.get("published") or 0))
             if name is not None:
-                target = variable.get(int(port["target"]))
-                inside = numbers[target] if target else int(port["target"])
-                found.append(
-                    Published(variable=name, service=service, target=inside, wanted=numbers[name], same=target == name)
-                )
+                target = int(port["target"])
+                found.append(Published(variable=name, service=service, target=target, wanted=numbers[name]))
     return found
-
-
-def settle(ports: Iterable[Published], before: Mapping[str, str]) -> dict[str, str]:
-    """Numbers for ports that are wanted as 0 although the container must know its own: as `before`, else a free one."""
-    chosen = {}
-    for port in ports:
-        if port.same and port.wanted == 0:
-            chosen[port.variable] = before.get(port.variable) or str(_any_free())
-    return chosen
 
 
 def taken(ports: Iterable[Published], project: str) -> list[str]:
@@ -102,13 +89,6 @@ def free(port: int) -> bool:
         except OSError as error:
             return error.errno not in (errno.EADDRINUSE, errno.EACCES)
     return True
-
-
-def _any_free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def listener(port: int) -> str | None:

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import replace
 
 from rig.errors import StackError
-from rig.stack import build, dotenv, engine, images, machine, ports, preflight, secrets, start, templates
+from rig.stack import build, dotenv, engine, images, machine, preflight, secrets, start, templates
 from rig.stack.compose import Compose
 from rig.stack.paths import Checkout
 
@@ -38,14 +38,13 @@ def up(checkout: Checkout, topology: str) -> Compose:
 def prepare(checkout: Checkout, plan: preflight.Plan, chosen: images.Images) -> Compose:
     """Write secrets, rendered configuration and the ledger's directory; the Compose project that uses them."""
     passwords = secrets.ensure(checkout.settings, checkout.secrets)
-    settled = ports.settle(plan.ports, checkout.state)
-    values = {**checkout.settings, **settled, **secrets.variables(passwords)}
+    values = {**checkout.settings, **secrets.variables(passwords)}
     rendered = templates.render(checkout.root / "compose", checkout.secrets, values)
     checkout.ledger.mkdir(parents=True, exist_ok=True)
     checkout.ledger.chmod(0o777)  # containers write there under uids of their own
     files = [checkout.secrets / name.lower() for name in passwords] + rendered
     limits = machine.cpu_limits(checkout.settings, int((engine.info() or {}).get("NCPU", 0)))
-    variables = {**settled, **chosen.variables, **limits, "RIG_CONFIG_HASH": templates.digest(files)}
+    variables = {**chosen.variables, **limits, "RIG_CONFIG_HASH": templates.digest(files)}
     compose = preflight.compose_for(checkout, plan.topology, **variables)
     return replace(compose, profiles=[preflight.GRAFANA] if chosen.grafana else [])
 
