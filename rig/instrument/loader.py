@@ -21,7 +21,7 @@ from typing import Any
 from celery import signals
 from celery.loaders.app import AppLoader
 
-from rig.instrument import publisher, worker
+from rig.instrument import publisher
 from rig.ledger.writer import Writer
 
 _writer: Writer | None = None
@@ -37,7 +37,15 @@ class Loader(AppLoader):  # type: ignore[misc]
         if writer is None:
             return
         publisher.attach(app, writer)
-        signals.worker_init.connect(lambda **_: worker.attach(app, writer), weak=False)
+        signals.worker_init.connect(lambda **_: _attach_worker(app, writer), weak=False)
+
+
+def _attach_worker(app: Any, writer: Writer) -> None:
+    # Only now: importing celery.worker while the app is being made leaves a gevent worker with a crawl of one task
+    # a second (measured with celery 5.7.0 and an otherwise empty loader), and a client has no use for it.
+    from rig.instrument import worker
+
+    worker.attach(app, writer)
 
 
 def process_writer() -> Writer | None:
