@@ -40,36 +40,43 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def turn_values(number: int, phases: Mapping[str, Phase], tasks: Tasks) -> dict[str, float]:
-    """Return every measure of turn `number`, from its phases and its cell's tasks. ValueError if too few tasks ran.
+def backlog_values(number: int, phases: Mapping[str, Phase], tasks: Tasks) -> dict[str, float]:
+    """Return what the backlog of turn `number` shows, from its phases and its cell's tasks. ValueError if too few ran.
 
     publish_rate    backlog tasks / (last publish returned - first apply_async called)
     execution_rate  (backlog tasks - 1) / (last finished - first finished): from the first end on, both ends counted
                     alike, so the time in which released consumers wake up is in neither
     *_cpu           CPU of the component's containers in the backlog and the drain phase / backlog tasks; idle costs
                     (heartbeats, statistics) are included, result.json has them under "idle"
-    p50, p95, p99   finished - planned over all tasks of the paced phase
-    Beside the measures: offered_rate and achieved_rate (tasks/s planned and sent in the paced phase) and lag_p99
-    (ms, sent - planned), which say whether the generator kept its plan.
     """
-    backlog = in_turn(tasks, post_number(number, BACKLOG))
-    paced = in_turn(tasks, post_number(number, PACED))
-    ended = tasks.finished[backlog]
-    ended = ended[ended != 0]
-    count = int(backlog.sum())
-    if len(ended) < 2 or not (tasks.finished[paced] != 0).any():
+    chosen = in_turn(tasks, post_number(number, BACKLOG))
+    count = int(chosen.sum())
+    ended = tasks.finished[chosen & (tasks.finished != 0)]
+    if len(ended) < 2:
         raise ValueError(f"turn {number}: {len(ended)} of {count} backlog tasks finished, nothing to measure")
     values = {
-        "publish_rate": count / _seconds(tasks.sent[backlog].min(), tasks.published[backlog].max()),
+        "publish_rate": count / _seconds(tasks.sent[chosen].min(), tasks.published[chosen].max()),
         "execution_rate": (len(ended) - 1) / _seconds(ended.min(), ended.max()),
     }
     for component in COMPONENTS:
         cpu_ns = phases[BACKLOG].cpu_ns[component] + phases[DRAIN].cpu_ns[component]
         values[f"{component}_cpu"] = cpu_ns / 1e3 / count
-    values["total_cpu"] = sum(values[f"{component}_cpu"] for component in COMPONENTS)
-    latencies = end_to_end_ms(tasks, paced)
-    values |= {f"p{q}": stats.percentile(latencies, q) for q in (50, 95, 99)}
-    return values | pacing(tasks.planned[paced], tasks.sent[paced])
+    return values | {"total_cpu": sum(values[f"{component}_cpu"] for component in COMPONENTS)}
+
+
+def paced_values(number: int, tasks: Tasks) -> dict[str, float]:
+    """Return what the paced load of turn `number` shows, from its cell's tasks. ValueError if none was executed.
+
+    p50, p95, p99   finished - planned over all tasks of the paced phase, in ms
+    offered_rate    tasks/s planned, and achieved_rate, sent: no measures, but whether the generator kept its plan
+    lag_p99         sent - planned, in ms: likewise
+    """
+    chosen = in_turn(tasks, post_number(number, PACED))
+    latencies = end_to_end_ms(tasks, chosen)
+    if len(latencies) < 2:
+        raise ValueError(f"turn {number}: {len(latencies)} tasks of the paced load finished, nothing to measure")
+    values = {f"p{q}": stats.percentile(latencies, q) for q in (50, 95, 99)}
+    return values | pacing(tasks.planned[chosen], tasks.sent[chosen])
 
 
 def pacing(planned: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> dict[str, float]:

@@ -7,7 +7,7 @@ cgroupfs (/docker/<id>) or systemd (/system.slice/docker-<id>.scope), nor under 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Reading:
     stolen_ns: int
 
 
-def read(components: dict[str, Iterable[Cgroup]]) -> Reading:
+def read(components: Mapping[str, Iterable[Cgroup]]) -> Reading:
     """Read the CPU counters of every component's containers, and the host's."""
     cpu = {name: sum(cgroup.cpu_ns() for cgroup in cgroups) for name, cgroups in components.items()}
     host_ns, stolen_ns = host_cpu_ns()

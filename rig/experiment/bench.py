@@ -1,0 +1,186 @@
+"""The containers of a run: one Compose project for each topology that the variants name, up, restarted, and gone again.
+
+Nothing is shared with the user's own stack: other projects, other networks and volumes, ephemeral ports, secrets and
+state below the run's directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rig.errors import StackError
+from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file
+from rig.stack import build, cgroups, images, preflight, start, up
+from rig.stack.cgroups import Cgroup
+from rig.stack.compose import Compose
+from rig.stack.docker import docker
+from rig.stack.paths import Checkout
+
+RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
+RESTART_GRACE_S = 5  # an idle worker needs less than one
+TEARDOWN_TRIES = 3  # a second Ctrl-C reaches the docker command too, and must not leave containers behind
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCheckout(Checkout):
+    """The checkout as one run sees it: no fixed ports, and everything that `rig up` would write goes to `directory`."""
+
+    directory: Path
+
+    @property
+    def state_dir(self) -> Path:
+        """Secrets and rendered configuration of the run's own stack."""
+        return self.directory / "state"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One topology's project: its broker, its result store, and the cells on it."""
+
+    topology: str
+    compose: Compose
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A cell's containers: where to ask its generator, what to stop, and where the counters of each component are."""
+
+    cell: Cell
+    project: str
+    worker: str  # container id
+    generator: str
+    url: str
+    components: dict[str, list[Cgroup]]
+
+    def read(self) -> cgroups.Reading:
+        """Read all CPU counters now."""
+        return cgroups.read(self.components)
+
+    def pause(self) -> None:
+        """Stop every process of the worker where it is."""
+        docker("pause", self.worker)
+
+    def unpause(self) -> None:
+        """Let the worker go on."""
+        docker("unpause", self.worker)
+
+
+def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project: str, run_id: str) -> list[Site]:
+    """Do what `rig up` does before it starts anything: pre-flight, images, secrets; and write the run's Compose files.
+
+    Raises BadInput with every problem of the pre-flight, StackError where a build or a pull fails.
+    """
+    sites: list[Site] = []
+    for topology in dict.fromkeys(cell.variant.topology for cell in cells):
+        own = [cell for cell in cells if cell.variant.topology == topology]
+        name = f"{project}-{topology}"
+        settings = {key: "0" if key.endswith("_PORT") else value for key, value in checkout.settings.items()}
+        settings |= {"COMPOSE_PROJECT_NAME": name, **UNLIMITED}
+        mine = RunCheckout(root=checkout.root, settings=settings, directory=directory)
+        plan = preflight.check(mine, topology)
+        chosen = images.decide(
+            checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
+            present=images.present, registry_answers=images.registry_answers,
+        )  # fmt: skip
+        start.say(chosen.why)
+        build.ensure(checkout.root, chosen)
+        generated = directory / (f"compose-{topology}.yaml" if sites else "compose.yaml")
+        generated.write_text(compose_file(own, checkout.root / "compose", run_id))
+        for cell in own:
+            _make_ledger(cell.ledger)
+        files = [checkout.root / "compose" / "topologies" / topology / "compose.yaml", generated]
+        compose = replace(up.prepare(mine, plan, chosen), files=files, profiles=[])
+        up.pull(compose, chosen)
+        sites.append(Site(topology=topology, compose=compose, cells=own))
+    return sites
+
+
+def _make_ledger(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    directory.chmod(0o777)  # the containers write there under a uid of their own
+    (directory / "KEEP").write_text("The segments of a run are its raw data: no follower may remove them.\n")
+
+
+def bring_up(sites: Sequence[Site]) -> None:
+    """Start every site and wait until its services are healthy. StackError says which are not, and why."""
+    for site in sites:
+        start.start(site.compose)
+
+
+def attach(sites: Sequence[Site]) -> list[Running]:
+    """Return the running cells. Again after a restart: process ids, ports and cgroups are new ones then."""
+    return [cell for site in sites for cell in _attach(site)]
+
+
+def _attach(site: Site) -> list[Running]:
+    seen = {each.service: each.id for each in start.containers(site.compose.project)}
+    facts = dict(zip(seen, json.loads(docker("inspect", *seen.values())), strict=True))
+    groups = {service: cgroups.find(fact["State"]["Pid"]) for service, fact in facts.items()}
+    ours = {name for cell in site.cells for name in (cell.worker, cell.generator)}
+    stores = [groups[service] for service in groups.keys() - ours if service.startswith(RESULT_STORE)]
+    brokers = [groups[service] for service in groups.keys() - ours if not service.startswith(RESULT_STORE)]
+    return [
+        Running(
+            cell=cell, project=site.compose.project, worker=seen[cell.worker], generator=seen[cell.generator],
+            url=f"http://127.0.0.1:{_web_port(facts[cell.generator])}",
+            components={
+                "publisher": [groups[cell.generator]], "broker": brokers,
+                "worker": [groups[cell.worker]], "results": stores,
+            },
+        )
+        for cell in site.cells
+    ]  # fmt: skip
+
+
+def _web_port(fact: Mapping[str, Any]) -> str:
+    published = fact["NetworkSettings"]["Ports"].get(f"{WEB_PORT}/tcp")
+    if not published:
+        raise StackError(f"{fact['Name']} has stopped: its last words are in logs/")
+    return str(published[0]["HostPort"])
+
+
+def restart(cells: Sequence[Running]) -> None:
+    """Give every cell a new worker and a new generator process, all at the same time; then `attach` again."""
+    ids = [container for cell in cells for container in (cell.worker, cell.generator)]
+    with ThreadPoolExecutor(len(ids)) as pool:
+        for _ in pool.map(lambda container: docker("restart", f"--time={RESTART_GRACE_S}", container), ids):
+            pass
+
+
+def tear_down(sites: Sequence[Site], logs: Path) -> list[str]:
+    """Save every container's log, then remove containers, networks and volumes. Returns what could not be removed."""
+    left = []
+    for site in sites:
+        with contextlib.suppress(StackError):
+            _save_logs(site, logs)
+        left += _remove(site)
+    for site in sites:
+        shutil.rmtree(site.compose.env["RIG_STATE"], ignore_errors=True)  # passwords of a stack that is gone
+    return left
+
+
+def _save_logs(site: Site, logs: Path) -> None:
+    logs.mkdir(exist_ok=True)
+    for seen in start.containers(site.compose.project):
+        (logs / f"{seen.service}.log").write_text(site.compose.logs(seen.service, tail=2000))
+
+
+def _remove(site: Site) -> list[str]:
+    for attempt in range(TEARDOWN_TRIES):
+        try:
+            if attempt == 0 and start.containers(site.compose.project):
+                site.compose.run("kill", timeout=60)  # nobody is left to say goodbye to
+            site.compose.down(volumes=True, grace_s=1)
+        except StackError as error:
+            problem = str(error)
+        else:
+            return []
+    return [f"{problem}\nremove by hand: docker compose --project-name {site.compose.project} down --volumes"]

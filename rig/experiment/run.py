@@ -1,0 +1,135 @@
+"""Runs an experiment: stack up, a discarded warm-up round, the rounds, the account, and always the stack down again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rig.errors import StackError
+from rig.experiment import bench, interrupts, result
+from rig.experiment.account import account_for
+from rig.experiment.cells import Cell
+from rig.experiment.environment import describe
+from rig.experiment.measure import backlog_values, paced_values
+from rig.experiment.progress import Progress
+from rig.experiment.record import WARM, Turn
+from rig.experiment.result import Result
+from rig.experiment.turn import Station, between
+from rig.ledger.reader import read_ledger
+from rig.ledger.tasks import Tasks, build
+from rig.stack.paths import Checkout
+from rig.stack.start import say
+
+IDLE_S = 2.0  # how long the idle costs are measured
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run. `result` is replaced by a fuller one after each turn, and saved after each round."""
+
+    checkout: Checkout
+    directory: Path
+    project: str
+    result: Result
+    cells: Sequence[Cell]
+    progress: Progress
+    sites: list[bench.Site] = field(default_factory=list)
+    stations: dict[str, Station] = field(default_factory=dict)
+    turns_begun: int = 0
+
+    def execute(self) -> None:
+        """Everything from pre-flight to account. Raises what went wrong; the stack is down again in any case."""
+        try:
+            self.sites = bench.prepare(self.checkout, self.cells, self.directory, self.project, self.result.run)
+            bench.bring_up(self.sites)
+            self.progress.begin()
+            self._warm_up()
+            self._measure_idle()
+            for index, order in enumerate(self.result.orders, start=1):
+                self._round(index, order)
+            self.progress.clear()
+            self._account()
+        finally:
+            self.progress.clear()
+            with interrupts.ignored():
+                for problem in bench.tear_down(self.sites, self.directory / "logs"):
+                    say(problem)
+
+    def _warm_up(self) -> None:
+        """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced."""
+        order = [cell.name for cell in self.cells]
+        self._new_processes("warm-up round", order)
+        for place, name in enumerate(order):
+            self._turn(0, place, name)
+        capacities = [turn.values["execution_rate"] for turn in self.result.turns]
+        self.result = replace(self.result, rate=self.result.experiment.load.share * min(capacities))
+        self._save()
+
+    def _round(self, index: int, order: Sequence[str]) -> None:
+        title = f"round {index}/{self.result.experiment.rounds}"
+        self.progress.round(title)
+        bench.restart([station.running for station in self.stations.values()])
+        self._new_processes(title, order)
+        for place, name in enumerate(order):
+            self.progress.turn(f"{title}  {name} ({place + 1} of {len(order)})")
+            self._turn(index, place, name)
+            self.progress.turn_done()
+        self._save()
+
+    def _new_processes(self, title: str, order: Sequence[str]) -> None:
+        """Find the processes that every cell has now, and warm each up with its turn's first load.
+
+        Each round has new ones. Two processes of the same code differ in speed by some percent for as long as they
+        live, by where memory and hashes happen to fall. New processes turn that into noise between rounds, which the
+        intervals cover; old ones would make it a bias that no number of rounds can remove.
+        """
+        self.progress.turn(f"{title}  new processes")
+        for running in bench.attach(self.sites):
+            self.stations[running.cell.name] = Station(running, self.result.experiment.load, self.progress.phase)
+        for place, name in enumerate(order):
+            self.stations[name].warm(self.turns_begun + place)
+
+    def _turn(self, index: int, place: int, name: str) -> None:
+        """Put one turn on a cell; in round 0 without the paced load."""
+        station, number = self.stations[name], self.turns_begun
+        self.turns_begun += 1
+        phases, sent = {}, {WARM: station.warmed}
+        measured = station.drain(number)
+        phases.update(measured.phases)
+        sent.update(measured.sent)
+        if index:
+            measured = station.pace(number, self.result.rate, self.result.seed + index)
+            phases.update(measured.phases)
+            sent.update(measured.sent)
+        try:
+            tasks = self._tasks(name)
+            values = backlog_values(number, phases, tasks) | (paced_values(number, tasks) if index else {})
+        except ValueError as error:
+            raise StackError(f"{name}: {error}") from error
+        turn = Turn(round=index, place=place, cell=name, number=number, phases=phases, sent=sent, values=values)
+        self.result = replace(self.result, turns=[*self.result.turns, turn])
+
+    def _tasks(self, cell: str) -> Tasks:
+        return build(read_ledger(self.stations[cell].running.cell.ledger))
+
+    def _measure_idle(self) -> None:
+        """What each component uses while nothing is sent: it is part of every number, and so it is told."""
+        self.progress.turn("idle costs")
+        running = self.stations[self.result.experiment.baseline.name].running
+        before = running.read()
+        time.sleep(IDLE_S)
+        idle = between(before, running.read())
+        micros = {name: cpu_ns / 1e3 / idle.seconds for name, cpu_ns in idle.cpu_ns.items()}
+        self.result = replace(self.result, idle=micros)
+
+    def _account(self) -> None:
+        running = [station.running for station in self.stations.values()]
+        accounts, counts, versions = account_for(running, self.result.turns)
+        environment = describe(self.checkout.root, self.sites, versions)
+        self.result = replace(self.result, accounts=accounts, counts=counts, environment=environment)
+        self._save()
+
+    def _save(self) -> None:
+        result.save(self.result, self.directory)

@@ -1,0 +1,141 @@
+"""One turn of one cell: a backlog published while the worker stands still, drained at once, then a paced load."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rig.errors import StackError
+from rig.experiment.bench import Running
+from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, post_number
+from rig.experiment.spec import Load
+from rig.experiment.watch import Watch
+from rig.stack.cgroups import Reading
+
+WARM_TASKS = 200  # sent and executed before anything is measured: connections, caches, lazy imports
+POLL_S = 0.02
+SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
+STALL_S = 30.0  # without a single task finished: the drain has stalled
+READY_S = 60.0
+ANSWER_S = 60.0  # beyond the length of the load itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Phases of a turn, and what the generator answered to the load of each that sends."""
+
+    phases: dict[str, Phase]
+    sent: dict[str, Mapping[str, Any]]
+
+
+class Station:
+    """A cell with what it takes to put a turn on it. `say` gets the name of each phase as it begins.
+
+    `warmed` is what the generator answered to the last warm-up.
+    """
+
+    def __init__(self, running: Running, load: Load, say: Callable[[str], None]) -> None:
+        self.running = running
+        self._load = load
+        self._say = say
+        self._watch = Watch(running.cell.ledger)
+        self.warmed: Mapping[str, Any] = {}
+
+    def warm(self, number: int) -> None:
+        """Wait for the generator, send a few tasks, wait until the worker has executed them. Nothing is measured."""
+        self._say(WARM)
+        _wait_until_ready(self.running.url)
+        self.warmed = self._post(number, WARM, {"kind": "closed", "count": WARM_TASKS})
+        self._wait(number, WARM, self.warmed)
+
+    def drain(self, number: int) -> Measured:
+        """Publish the backlog of turn `number` with the worker stopped, let it go, and wait until all is executed."""
+        self._say(BACKLOG)
+        self.running.pause()
+        try:
+            start = self.running.read()
+            sent = self._post(number, BACKLOG, {"kind": "closed", "count": self._load.backlog})
+            published = self.running.read()
+        finally:
+            self.running.unpause()
+        self._say(DRAIN)
+        self._wait(number, BACKLOG, sent)
+        phases = {BACKLOG: between(start, published), DRAIN: between(published, self.running.read())}
+        return Measured(phases=phases, sent={BACKLOG: sent})
+
+    def pace(self, number: int, rate: float, seed: int) -> Measured:
+        """Send the paced load of turn `number` at `rate` tasks/s, and wait until all is executed."""
+        self._say(PACED)
+        arrivals = {"kind": self._load.arrivals, "rate": rate, "seconds": self._load.seconds}
+        if self._load.arrivals == "poisson":
+            arrivals["seed"] = seed
+        start = self.running.read()
+        sent = self._post(number, PACED, arrivals)
+        self._wait(number, PACED, sent)
+        return Measured(phases={PACED: between(start, self.running.read())}, sent={PACED: sent})
+
+    def _post(self, number: int, phase: str, arrivals: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._watch.mark()
+        order = {
+            "turn": post_number(number, phase), "task": self._load.task, "args": list(self._load.args),
+            "kwargs": dict(self._load.kwargs), "queue": self.running.cell.queue,
+            "options": dict(self.running.cell.variant.options), "arrivals": arrivals, "users": self._load.users,
+            "wait": False,
+        }  # fmt: skip
+        return ask(f"{self.running.url}/turn", order, timeout=ANSWER_S + arrivals.get("seconds", 0))
+
+    def _wait(self, number: int, phase: str, sent: Mapping[str, Any]) -> None:
+        """Return when all that `phase` published has finished: StackError when nothing moves for STALL_S."""
+        post, wanted = post_number(number, phase), sent["published"]
+        done, last = -1, time.monotonic()
+        while done < wanted:
+            finished = self._watch.finished(post)
+            now = time.monotonic()
+            if finished > done:
+                done, last = finished, now
+            elif now - last > STALL_S:
+                name = self.running.cell.name
+                raise StackError(f"{name}: {done} of {wanted} tasks finished ({phase}), then none for {STALL_S:g} s")
+            time.sleep(POLL_S)
+        time.sleep(SETTLE_S)
+
+
+def between(before: Reading, after: Reading) -> Phase:
+    """Return the phase from one reading to the next."""
+    return Phase(
+        started_ns=before.at_ns, ended_ns=after.at_ns,
+        cpu_ns={name: after.cpu_ns[name] - before.cpu_ns[name] for name in before.cpu_ns},
+        host_ns=after.host_ns - before.host_ns, stolen_ns=after.stolen_ns - before.stolen_ns,
+    )  # fmt: skip
+
+
+def ask(url: str, order: Mapping[str, Any] | None = None, timeout: float = 5.0) -> Mapping[str, Any]:
+    """POST `order` (GET without one) to a generator, return its answer. StackError with what it said if it refused."""
+    data = None if order is None else json.dumps(order).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - 127.0.0.1, our own container
+            said: Mapping[str, Any] = json.loads(answer.read() or b"{}")
+            return said
+    except urllib.error.HTTPError as error:
+        raise StackError(f"the generator refused {url}: {error.read().decode(errors='replace')[:2000]}") from error
+    except (OSError, ValueError) as error:
+        raise StackError(f"the generator did not answer {url}: {error}") from error
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + READY_S
+    while True:
+        try:
+            ask(f"{url}/ready")
+        except StackError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
