@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from kombu import Connection
 
+from rig.errors import BadInput
 from rig.load.client import transport_options
 from rig.load.target import Target, place
 from rig.load.words import class_and_words, in_one_line, root_cause
@@ -45,26 +46,30 @@ def problems(target: Target, queues: Iterable[str] = ()) -> list[str]:
             _try(side)
         except Exception as error:  # whatever it is, the user gets a line and no traceback
             found.append(_say(side, root_cause(error)))
-    if not found:
-        existing = existing_queues(target, queues)
-        found += [
-            f"the broker at {place(target.broker_url)} has no queue {name!r}: no worker has declared it. "
-            "`make status` shows which workers run"
-            for name in queues
-            if name not in existing
-        ]
-    return found
+    return found or missing_queues(target, queues)
 
 
-def existing_queues(target: Target, queues: Iterable[str]) -> list[str]:
-    """Return those of `queues` that an AMQP broker has; all of them on Redis, where a queue is no thing of its own.
+def require(target: Target, queues: Iterable[str] = ()) -> None:
+    """Raise BadInput with the `problems` if there are any."""
+    found = problems(target, queues)
+    if found:
+        raise BadInput(found)
+
+
+def missing_queues(target: Target, queues: Iterable[str]) -> list[str]:
+    """Return a line for each of `queues` that an AMQP broker does not have; on Redis a queue is no thing of its own.
 
     Raises what kombu raises when the broker is not there.
     """
     with _broker(target).connection() as broker:
         if broker.transport.driver_type != "amqp":
-            return list(queues)
-        return [name for name in queues if _exists(broker, name)]
+            return []
+        return [
+            f"the broker at {place(target.broker_url)} has no queue {name!r}: no worker has declared it. "
+            "`make status` shows which workers run"
+            for name in queues
+            if not _exists(broker, name)
+        ]
 
 
 def _exists(broker: Any, queue: str) -> bool:

@@ -1,0 +1,235 @@
+"""Ties a Locust process to its session: what happens at start, between the processes, and at the end.
+
+Locust runs alone, or as a master with workers (`--processes N` is that, too). Only workers and lone processes send.
+What every process needs to know of a run, the master tells with each start in two custom arguments, since Locust hands
+those to all workers: the run's digits and the number of the turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import gevent
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+
+from rig.errors import BadInput
+from rig.load import check, precision
+from rig.load.sender import METHODS
+from rig.load.session import Session, leave, refuse
+from rig.load.target import Target, place, resolve
+
+DEFAULT_USERS = 10  # Locust's own default, 1, would run one class of users only
+DEFAULT_RATE = 10.0  # tasks a second and user
+STOP_TIMEOUT = 10.0  # seconds that users have to end what they are at: a send that is cut off is indeterminate
+CONNECT_SECONDS = 3.0  # for workers that are just being started
+INVALID = 3  # exit code: the run's numbers cannot be trusted
+
+STOP, STOPPED = "celery-rig-stop", "celery-rig-stopped"  # master to workers and back
+REPORT_KEY = "celery-rig"  # in a worker's reports to its master
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: Any) -> None:
+    """Add what a load on Celery can be told on the command line and in the web UI."""
+    parser.add_argument(
+        "--tasks-per-second", type=float, default=DEFAULT_RATE, metavar="N",
+        help=f"Most tasks that each user sends in a second (default {DEFAULT_RATE:g}). 0: as fast as it can",
+    )  # fmt: skip
+    hidden = {"help": argparse.SUPPRESS, "include_in_web_ui": False}
+    parser.add_argument("--rig-run", default="", **hidden)
+    parser.add_argument("--rig-turn", type=int, default=0, **hidden)
+
+
+class Lifecycle:
+    """What a Locust process does for its session, as listeners of Locust's events."""
+
+    def __init__(self, environment: Any, target: Target) -> None:
+        self.environment = environment
+        self.runner = environment.runner
+        self.options = environment.parsed_options
+        self.session = Session(target, environment.events.request.fire)
+        self._by_worker: dict[str, tuple[int, int, int]] = {}  # on a master: what each worker reported last
+        self._stopping: set[str] = set()
+        if not isinstance(self.runner, WorkerRunner):
+            self.options.rig_run = self.session.run
+        self._listen()
+
+    def _listen(self) -> None:
+        events = self.environment.events
+        events.test_start.add_listener(self.start)
+        events.quit.add_listener(self.end)
+        if isinstance(self.runner, WorkerRunner):
+            self.runner.register_message(STOP, self.stop_for_master)
+            events.report_to_master.add_listener(self.report)
+            events.test_stop.add_listener(self.flush)
+            events.quitting.add_listener(self.stop_users)
+        elif isinstance(self.runner, MasterRunner):
+            self.runner.register_message(STOPPED, self.worker_stopped)
+            events.worker_report.add_listener(self.collect)
+            events.test_stopping.add_listener(self.stop_workers)
+
+    @property
+    def sends(self) -> bool:
+        """Whether this process has users."""
+        return not isinstance(self.runner, MasterRunner)
+
+    @property
+    def queues(self) -> Sequence[str]:
+        """The queues that the chosen users say they send to."""
+        users = self.environment.user_classes
+        return sorted({queue for user in users for queue in getattr(user, "queues", ())})
+
+    # --- at the start -------------------------------------------------------------------------------------------------
+
+    def check(self, queues: Sequence[str] = ()) -> list[str]:
+        """Return what is in the way of a start."""
+        return check.problems(self.session.target, queues)
+
+    def start(self, **_: Any) -> None:
+        """Begin a turn, before the first user is there."""
+        if not isinstance(self.runner, WorkerRunner):
+            self.options.rig_turn += 1
+        self.session.run = self.options.rig_run
+        self._by_worker.clear()
+        try:
+            if self.sends:
+                publisher = max(self.runner.worker_index, 0)
+                self.session.begin(self.options.rig_turn, publisher, self.queues)
+            else:
+                self.session.turn = self.options.rig_turn
+                check.require(self.session.target, self.queues)
+        except BadInput as problems:
+            self._call_off(problems.problems)
+        if not isinstance(self.runner, WorkerRunner):
+            target = self.session.target
+            log.info(
+                "celery-rig run %s turn %d: %s broker at %s, ledger in %s",
+                self.session.run, self.session.turn, target.topology or "the", place(target.broker_url), target.ledger,
+            )  # fmt: skip
+
+    def _call_off(self, problems: Sequence[str]) -> None:
+        """Start no users. A process without a web UI ends with 2; with one it stays and can be told to try again."""
+        refuse(problems)
+        if self.options.headless or isinstance(self.runner, WorkerRunner):
+            self.environment.process_exit_code = 2
+            gevent.spawn(self.runner.quit)
+        # Ends the greenlet that was about to start users, and is no error to Locust: no traceback.
+        raise gevent.GreenletExit
+
+    # --- at the stop: no number may be lost on the way to the master --------------------------------------------------
+
+    def report(self, data: dict[str, Any], **_: Any) -> None:
+        """Tell the master what was sent in this turn so far, along with Locust's own statistics of the same time."""
+        data[REPORT_KEY] = (self.session.turn, _count(self.session))
+
+    def collect(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        """Keep what a worker reports."""
+        turn, count = data.get(REPORT_KEY, (0, ()))
+        if turn == self.session.turn:
+            self._by_worker[client_id] = tuple(count)
+
+    def flush(self, **_: Any) -> None:
+        """Report at once what was counted until the users stopped.
+
+        By itself Locust sends a last report only when it is the master that says quit (WorkerRunner.handle_message): a
+        worker that gets a signal, as all do on Ctrl-C, would take the numbers of its last three seconds with it.
+        """
+        data: dict[str, Any] = {}
+        self.environment.events.report_to_master.fire(client_id=self.runner.client_id, data=data)
+        self.runner.send_message("stats", data)
+
+    def stop_users(self, **_: Any) -> None:
+        """Stop the users of a worker that was told to quit by a signal, before it takes leave of its master."""
+        self.runner.stop()
+
+    def stop_for_master(self, **_: Any) -> None:
+        """Stop the users, report, and only then say so."""
+        self.runner.stop()
+        # Locust waits this long again before it calls the worker ready, though nobody runs any more. A start sets it.
+        self.environment.stop_timeout = 0.0
+        self.runner.send_message(STOPPED)
+
+    def stop_workers(self, **_: Any) -> None:
+        """Wait until every worker's users have ended what they were at and all is reported.
+
+        Without this a master gives its workers half a second (MasterRunner.quit), and what they were waiting for then
+        is in the ledger but not in Locust's numbers.
+        """
+        clients = self.runner.clients
+        self._stopping = {client.id for client in clients.all if client.state != STATE_MISSING}
+        self.runner.send_message(STOP)
+        deadline = time.monotonic() + self.environment.stop_timeout + CONNECT_SECONDS
+        while self._stopping.intersection(clients) and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+
+    def worker_stopped(self, msg: Any, **_: Any) -> None:
+        """Note that a worker has stopped."""
+        self._stopping.discard(msg.node_id)
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def end(self, exit_code: int, **_: Any) -> None:
+        """Close the ledger; compare it with what Locust counted, and exit with 3 if they differ."""
+        self.session.close()
+        if isinstance(self.runner, WorkerRunner) or not self.session.turn:
+            return
+        sent, late, unsent = (sum(column) for column in zip((0, 0, 0), *self._counts(), strict=True))
+        counted = sum(
+            entry.num_requests for (_, method), entry in self.environment.stats.entries.items() if method in METHODS
+        )
+        said = "celery-rig run %s turn %d: %d tasks sent; %d over 10 ms later than planned, %d planned but not sent"
+        log.info(said, self.session.run, self.session.turn, sent, late, unsent)
+        if sent != counted and not self.environment.reset_stats:
+            refuse([f"Locust counted {counted} requests, the ledger has {sent} sends: these numbers cannot be trusted"])
+            sys.exit(exit_code or INVALID)
+
+    def _counts(self) -> list[tuple[int, int, int]]:
+        """Return what each sending process counted in this turn: sent, late, unsent."""
+        return [_count(self.session)] if self.sends else list(self._by_worker.values())
+
+
+def _count(session: Session) -> tuple[int, int, int]:
+    if session.sender is None:
+        return (0, 0, 0)
+    tally = session.sender.tally
+    return (tally.sent, tally.late, tally.unsent)
+
+
+def prepare(environment: Any, **_: Any) -> None:
+    """Make a Locust process ready to load Celery; exit with 2 and a line for each problem if that cannot be.
+
+    A listener of Locust's `init` event. The lifecycle it makes is the environment's `celery_rig`.
+    """
+    options, runner = environment.parsed_options, environment.runner
+    if options.num_users is None:
+        options.num_users = DEFAULT_USERS
+    if options.spawn_rate is None:
+        options.spawn_rate = DEFAULT_USERS
+    environment.stop_timeout = environment.stop_timeout or STOP_TIMEOUT
+    precision.install()
+    forked = bool(options.processes) and isinstance(runner, WorkerRunner)  # then the master speaks for all
+    try:
+        environment.celery_rig = lifecycle = Lifecycle(environment, resolve())
+        # A web UI may be there before the workers: whether they have declared their queues is checked at each start.
+        problems = [] if forked else lifecycle.check(lifecycle.queues if options.headless else ())
+    except BadInput as error:
+        problems = error.problems
+    if problems and not forked:
+        _dismiss_workers(environment)
+        leave(problems)
+
+
+def _dismiss_workers(environment: Any) -> None:
+    """Tell forked workers to quit: they do not notice that their master is gone before they have heard from it once."""
+    options, runner = environment.parsed_options, environment.runner
+    if options.processes and isinstance(runner, MasterRunner):
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while len(runner.clients) < options.expect_workers and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+        runner.quit()

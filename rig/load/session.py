@@ -1,0 +1,70 @@
+"""One process that sends, from its first turn to its end: its Celery client, its ledger, its task ids."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from rig.ledger.writer import Writer
+from rig.load import check, ids, names
+from rig.load.client import make_app
+from rig.load.sender import Sender
+from rig.load.target import Target
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Print what is wrong, one line each, as every command of the rig does."""
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr, flush=True)
+
+
+def leave(problems: Iterable[str]) -> NoReturn:
+    """Print what is wrong and exit with 2."""
+    refuse(problems)
+    raise SystemExit(2)
+
+
+class Session:
+    """The part of a run that one process sends. `sender` is None until the first turn begins."""
+
+    def __init__(self, target: Target, fire: Callable[..., None]) -> None:
+        self.target = target
+        self.run = ids.run_digits(target.run_id) if target.run_id else ids.new_run()
+        self.turn = 0
+        self.sender: Sender | None = None
+        self._fire = fire
+        self._writer: Writer | None = None
+        self._queues: set[str] = set()
+        names.publish(target.ports)
+
+    def begin(self, turn: int, publisher: int = 0, queues: Sequence[str] = ()) -> Sender:
+        """Start turn number `turn` on `queues` and return what sends it; `publisher` tells this process from others.
+
+        Raises BadInput when the broker is not there or has not all of the queues, ValueError for numbers that do not
+        fit into a task id.
+        """
+        next_id = ids.task_ids(self.run, turn, self.target.publisher + publisher)
+        if self.sender is None or self.sender.tainted or not self._queues.issuperset(queues):
+            self.sender = self._connect(queues)
+        self.sender.begin(next_id)
+        self.turn = turn
+        return self.sender
+
+    def close(self) -> None:
+        """End the ledger of this process in good order."""
+        if self._writer is not None:
+            self._writer.close()
+        # Results that were waited for lie in reference cycles, and their __del__ needs gevent: let it run while there
+        # is one, or each prints a traceback when the interpreter goes.
+        gc.collect()
+
+    def _connect(self, queues: Sequence[str]) -> Sender:
+        check.require(self.target, queues)
+        self._queues.update(queues)
+        if self.sender is not None:
+            self.sender.app.close()
+        if self._writer is None:
+            self._writer = Writer(self.target.ledger, self.target.role, self.run)
+        return Sender(make_app(self.target, self._queues), self._writer, self._fire)
