@@ -13,7 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from exporter.follow import Follower
-from exporter.tally import BOUNDS, EVENT, SENDER_EVENTS, STAGE, WORKER_EVENTS
+from exporter.tally import EVENT, SENDER_EVENTS, STAGE, WORKER_EVENTS
+from rig.buckets import BOUNDS
 
 TASK_LABELS: Final = ("name", "queue_name", "role", "hostname")
 HOST_LABELS: Final = ("role", "hostname")

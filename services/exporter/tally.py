@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from rig.buckets import BOUNDS
 from rig.ledger import record
 
 Ints = npt.NDArray[np.int64]
@@ -23,11 +24,6 @@ STAGES: Final = (
 )  # fmt: skip
 STAGE: Final = {name: index for index, name in enumerate(STAGES)}
 
-# Upper bounds in seconds: a no-op's stages take 100 µs and more, a backlog's wait can take minutes.
-BOUNDS: Final = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0,
-)  # fmt: skip
 _BOUNDS_NS = (np.array(BOUNDS) * 1e9).round().astype(np.int64)
 BUCKETS: Final = len(BOUNDS) + 1  # the last one is +Inf
 
