@@ -89,8 +89,6 @@ task_publish_retry_policy = {"max_retries": 20, "interval_start": 0, "interval_s
 
 # --- Workers ----------------------------------------------------------------------------------------------------------
 worker_soft_shutdown_timeout = 20  # with REMAP_SIGTERM=SIGQUIT; below stop_grace_period (compose/celery.yaml)
-# A late-acked task whose connection is gone will be delivered again: stop it here, instead of running it twice at once.
-worker_cancel_long_running_tasks_on_connection_loss = True
 worker_proc_alive_timeout = 15  # a pool process on a busy machine may need more than the default 4 s to say it is up
 task_time_limit = 60  # a net under all tasks (prefork only); the worker services set their own
 task_soft_time_limit = 50
@@ -113,11 +111,16 @@ if broker_url.startswith("amqp"):
     task_default_exchange_type = task_create_missing_queue_exchange_type = "topic"
     _exchange = Exchange("tasks", type="topic")
     _arguments = {"x-queue-type": "quorum"}
+    # A late-acked task whose connection is gone cannot be acked any more and is delivered again at once: stop it here.
+    worker_cancel_long_running_tasks_on_connection_loss = True
     # Celery publishes without confirms unless told: a restart of the broker would lose what it had not yet written.
     broker_transport_options = {"confirm_publish": True}
 else:
     _exchange = Exchange("tasks", type="direct")  # Redis: straight to the list of that name, no binding to lose
     _arguments = None
+    # Here such a task can be acked on the next connection, and if it is stopped instead it stays invisible until the
+    # visibility timeout: let it finish.
+    worker_cancel_long_running_tasks_on_connection_loss = False
     broker_transport_options = {
         # An unacknowledged task is delivered again after this long: longer than the longest ETA + run time, or tasks
         # run twice while they run (https://github.com/celery/kombu/issues/337). No ETA above 45 minutes, then.

@@ -7,7 +7,6 @@ noop, echo, spin, fail and retry_once go to `short`, sleep to `long`, fetch to `
 import time
 
 from celery.utils.log import get_task_logger
-from kombu.exceptions import OperationalError
 
 from app import app
 from app.celeryconfig import DEAD_LETTERS, QUEUES
@@ -78,8 +77,8 @@ def report_queues():
             try:
                 with connection.channel() as channel:
                     waiting[name] = channel.queue_declare(queue=name, passive=True).message_count
-            except (*connection.channel_errors, OperationalError):
-                continue  # no such queue: Redis drops an empty one and has no dead letters
+            except connection.channel_errors:
+                waiting[name] = 0  # there is no such queue: on Redis a queue is there while something is in it
     if waiting.get(DEAD_LETTERS):
         logger.warning("%d dead letters wait in %r", waiting[DEAD_LETTERS], DEAD_LETTERS)
     logger.info("messages waiting: %s", waiting)
