@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.stack.docker import answers, docker, last_lines
+from rig.stack.docker import answers, last_lines
 from rig.stack.images import DEBIAN, OWN, Images
 
 LABEL = "celery-rig.inputs"  # the hash of what an image was built from
@@ -146,10 +146,23 @@ def _compose_build(root: Path, wanted: list[Recipe], directory: Path) -> None:
     }
     secrets = {"ca": {"file": str(_ca_bundle(directory))}, "pip": {"file": str(_pip_settings(directory))}}
     project = {"name": "celery-rig-images", "services": services, "secrets": secrets}
-    docker(
-        "compose", "--file=-", f"--project-directory={root}", "--ansi=never", "build",
-        stdin=json.dumps(project), timeout=BUILD_LIMIT,
-    )
+    log = root / ".rig" / "build.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as output:
+        done = subprocess.run(
+            ["docker", "compose", "--file=-", f"--project-directory={root}", "--ansi=never", "build"],
+            input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
+        )
+    if done.returncode:
+        raise StackError(f"the build of {', '.join(services)} failed (whole log: {log}):\n{errors(log.read_text())}")
+
+
+def errors(log: str) -> str:
+    """What went wrong in a build's log: every line with an error, which is seldom the last, and the lines before it."""
+    lines = log.splitlines()
+    wrong = [number for number, line in enumerate(lines) if "ERROR" in line or "failed to solve" in line]
+    kept = sorted({number for last in wrong for number in range(max(0, last - 3), last + 1)})
+    return last_lines("\n".join(lines[number][:300] for number in kept), count=24)
 
 
 def _ca_bundle(directory: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from rig.errors import BadInput, StackError
 
 QUICK = 60.0  # seconds; for commands that only ask
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def docker(
@@ -58,4 +60,5 @@ def shown(arguments: Sequence[str]) -> str:
 
 def last_lines(text: str, count: int = 12) -> str:
     """The end of a log, indented, as it goes under a message."""
-    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
+    plain = _COLOUR.sub("", text).strip()
+    return "\n".join(f"    {line}" for line in plain.splitlines()[-count:])

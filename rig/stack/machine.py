@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 GIB = 1 << 30
-NEEDED_MEMORY = 2 * GIB  # a stack of any topology uses 1.2 to 1.5 GiB when it has come up
+NEEDED_MEMORY = 2 * GIB  # a stack that has come up uses about 1 GiB, under load half as much again
 NEEDED_DISK = 2 * GIB  # volumes and logs of some hours of load
 NEEDED_DISK_IMAGES = 6 * GIB  # the same, and images to be pulled or built
 NEEDED_CHECKOUT = GIB // 2  # ledger segments of the last minutes

@@ -15,7 +15,7 @@ from rig.stack.docker import answers, last_lines
 
 WAIT_S = 240  # seconds for all services to become healthy: a canary has then been executed on every queue
 POLL_S = 1.0
-MAX_RESTARTS = 3  # a container that has crashed this often will not come up by waiting
+PATIENCE_S = 45  # for containers that crash or are unhealthy beside a stack that works
 _SHOWN_FAILURES = 4
 
 
@@ -33,6 +33,11 @@ class Seen:
         """Runs, and its health check (if there is one) has passed."""
         waiting = ("(health: starting)", "(unhealthy)")
         return self.state == "running" and not self.status.endswith(waiting)
+
+    @property
+    def failed(self) -> bool:
+        """Ended, or runs and its health check says no: not just slow."""
+        return self.state != "running" or self.status.endswith("(unhealthy)")
 
 
 def start(compose: Compose) -> None:
@@ -71,7 +76,9 @@ def say(line: str) -> None:
 
 
 def _up(compose: Compose) -> None:
-    options = ["--detach", "--remove-orphans", "--quiet-pull", "--wait", f"--wait-timeout={WAIT_S}"]
+    # Not `--wait`: it gives up at the first container that ends, also where that is only ahead of its broker and the
+    # restart policy is about to start it again. https://github.com/docker/compose/issues/12424
+    options = ["--detach", "--remove-orphans", "--quiet-pull"]
     with tempfile.TemporaryFile("w+") as log:
         # A session of its own: Ctrl-C is for us to act on, and must not leave Compose half way by itself.
         process = subprocess.Popen(
@@ -80,37 +87,62 @@ def _up(compose: Compose) -> None:
             start_new_session=True,
         )
         try:
-            hopeless = _watch(process, compose.project)
+            ready = _watch(process, compose.project)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
         log.seek(0)
-        if hopeless or process.returncode:
-            raise StackError(_failure(compose.project, log.read()))
+        if not ready:
+            raise StackError(_failure(compose.project, log.read() if process.returncode else ""))
 
 
 def _watch(process: subprocess.Popen[bytes], project: str) -> bool:
-    """Show progress until Compose is done. True when it is not worth waiting any longer: a container keeps crashing."""
-    shown, deadline = "", time.monotonic() + WAIT_S + 60
-    while process.poll() is None:
-        seen = containers(project)
-        waiting = [container.service for container in seen if not container.ready]
-        line = f"{len(seen) - len(waiting)} of {len(seen)} ready; waiting for {', '.join(waiting) or 'no more'}"
-        if seen and line != shown:
-            progress(line)
-            shown = line
-        if time.monotonic() > deadline or _crash_loop(seen):
-            break
-        time.sleep(POLL_S)
-    progress("")
-    return process.poll() is None
+    """Show progress until every container is ready (True), or it is not worth waiting any longer (False)."""
+    shown, patience, deadline = "", Patience(), time.monotonic() + WAIT_S
+    try:
+        while time.monotonic() < deadline:
+            code, seen = process.poll(), containers(project)
+            waiting = [container for container in seen if not container.ready]
+            if code or (code == 0 and not waiting):
+                return code == 0
+            names = ", ".join(container.service for container in waiting)
+            line = f"{len(seen) - len(waiting)} of {len(seen)} ready; waiting for {names or 'Compose'}"
+            if line != shown:
+                progress(line)
+                shown = line
+            failing = [container for container in waiting if container.failed or _restarts([container.id])]
+            if code == 0 and patience.ends(time.monotonic(), only_failing=len(failing) == len(waiting)):
+                return False
+            time.sleep(POLL_S)
+        return False
+    finally:
+        progress("")
 
 
-def _crash_loop(seen: list[Seen]) -> bool:
-    ids = [container.id for container in seen if container.state == "restarting"]
+class Patience:
+    """Ends when for PATIENCE_S nothing has been left to wait for but containers that crash or are unhealthy.
+
+    As long as something else is on its way, a crash may be no more than a service that is ahead of its broker.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def ends(self, now: float, *, only_failing: bool) -> bool:
+        """Whether to give up at `now` (seconds, monotonic)."""
+        if not only_failing:
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = now
+        return now - self._since > PATIENCE_S
+
+
+def _restarts(ids: list[str]) -> int:
+    """How often the container that crashed most has been started again."""
     counts = answers("inspect", "--format={{.RestartCount}}", *ids) if ids else None
-    return any(int(count) >= MAX_RESTARTS for count in (counts or "").split())
+    return max((int(count) for count in (counts or "").split()), default=0)
 
 
 def progress(line: str) -> None:
@@ -121,21 +153,24 @@ def progress(line: str) -> None:
 
 def _failure(project: str, log: str) -> str:
     """Which services did not come up, why their health checks say so, and the last lines of each."""
-    lines = []
-    failed = [container for container in containers(project) if not container.ready]
-    for container in failed[:_SHOWN_FAILURES]:
-        lines.append(f"  {container.service}: {container.status}")
-        lines.append(_last_check(container.id))
-        done = subprocess.run(
-            ["docker", "logs", "--tail=12", container.id],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30,
-        )
-        lines.append(last_lines(done.stdout) or "    (it logged nothing)")
-    if len(failed) > _SHOWN_FAILURES:
-        lines.append(f"  and {', '.join(container.service for container in failed[_SHOWN_FAILURES:])}")
-    if not failed:
-        lines.append(last_lines(log))
-    return "the stack did not come up:\n" + "\n".join(line for line in lines if line)
+    waiting = [container for container in containers(project) if not container.ready]
+    culprits = [container for container in waiting if container.failed or _restarts([container.id])] or waiting
+    lines = ["the stack did not come up:"]
+    for container in culprits[:_SHOWN_FAILURES]:
+        lines += [f"  {container.service}: {container.status}", _last_check(container.id), _last_words(container.id)]
+    others = [container.service for container in waiting if container not in culprits[:_SHOWN_FAILURES]]
+    if others:
+        lines.append(f"  not ready either: {', '.join(others)}")
+    lines.append(last_lines(log))
+    return "\n".join(line for line in lines if line)
+
+
+def _last_words(container: str) -> str:
+    done = subprocess.run(
+        ["docker", "logs", "--tail=12", container],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30,
+    )
+    return last_lines(done.stdout) or "    (it logged nothing)"
 
 
 def _last_check(container: str) -> str:

@@ -58,6 +58,15 @@ def test_when_a_container_counts_as_ready(state: str, status: str, ready: bool) 
     assert start.Seen(id="a", service="s", state=state, status=status).ready is ready
 
 
+def test_a_crash_is_forgiven_while_others_are_on_their_way() -> None:
+    patience = start.Patience()
+    assert not patience.ends(0.0, only_failing=True)
+    assert not patience.ends(start.PATIENCE_S, only_failing=True)
+    assert not patience.ends(start.PATIENCE_S + 1, only_failing=False)
+    assert not patience.ends(start.PATIENCE_S + 2, only_failing=True)
+    assert patience.ends(2 * start.PATIENCE_S + 3, only_failing=True)
+
+
 def test_a_row_of_the_table() -> None:
     container = Container(
         id="a", name="n", service="rabbitmq", state="running", health="healthy", exit_code=0, image="i",
