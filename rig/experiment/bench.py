@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from rig.stack.docker import docker
 from rig.stack.paths import Checkout
 
 RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
+LOG_LINES = 5000
 RESTART_GRACE_S = 5  # an idle worker needs less than one
 TEARDOWN_TRIES = 3  # a second Ctrl-C reaches the docker command too, and must not leave containers behind
 
@@ -110,8 +112,12 @@ def _make_ledger(directory: Path) -> None:
 
 
 def bring_up(sites: Sequence[Site]) -> None:
-    """Start every site and wait until its services are healthy. StackError says which are not, and why."""
+    """Start every site and wait until its services are healthy. StackError says which are not, and why.
+
+    Broker and result store first: a generator that does not find them gives up.
+    """
     for site in sites:
+        start.start(replace(site.compose, files=site.compose.files[:1]))
         start.start(site.compose)
 
 
@@ -170,7 +176,9 @@ def tear_down(sites: Sequence[Site], logs: Path) -> list[str]:
 def _save_logs(site: Site, logs: Path) -> None:
     logs.mkdir(exist_ok=True)
     for seen in start.containers(site.compose.project):
-        (logs / f"{seen.service}.log").write_text(site.compose.logs(seen.service, tail=2000))
+        with (logs / f"{seen.service}.log").open("w") as log:
+            words = ["docker", "logs", f"--tail={LOG_LINES}", seen.id]
+            subprocess.run(words, stdout=log, stderr=subprocess.STDOUT, timeout=30, check=False)
 
 
 def _remove(site: Site) -> list[str]:

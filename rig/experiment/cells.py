@@ -58,11 +58,12 @@ def compose_file(cells: Sequence[Cell], compose: Path, run_id: str) -> str:
             "RIG_SETTINGS": json.dumps(dict(cell.variant.settings), sort_keys=True),
         }
         services[cell.worker] = {
-            "extends": {"file": str(compose / "celery.yaml"), "service": "worker"},
+            # Not the base `worker`: its health check sends canaries, and a worker that is stopped fails it.
+            "extends": {"file": str(compose / "celery.yaml"), "service": "celery"},
             "command": worker_command(cell),
-            "environment": {"RIG_ROLE": "worker", **common},
+            "environment": {"RIG_ROLE": "worker", "REMAP_SIGTERM": "SIGQUIT", **common},
             "volumes": [f"{cell.ledger}:/ledger"],
-            "healthcheck": {"disable": True},  # it would send canaries, and a stopped worker fails it
+            "mem_limit": "512m",
             "restart": "no",  # a worker that dies in a run without faults is a finding, not something to hide
         }
         services[cell.generator] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from rig.experiment.bench import Site
-from rig.stack import engine
-from rig.stack.docker import answers
+from rig.stack import engine, start
+from rig.stack.docker import docker
 
 
-def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return the manifest; `versions` are those that `rig.experiment.probe` found in the containers."""
+def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str], load_before: float) -> dict[str, Any]:
+    """Return the manifest.
+
+    `versions` are those that `rig.experiment.probe` found in the containers, `load_before` is the machine's load
+    average of the minute before the run.
+    """
     about = engine.info() or {}
     return {
         "cpu": _cpu_model(Path("/proc/cpuinfo")),
@@ -29,20 +34,18 @@ def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str]) -> 
         "cgroup": f"v{about.get('CgroupVersion', '?')}, {about.get('CgroupDriver', '?')}",
         "engine": about.get("ServerVersion", ""),
         "compose": engine.compose_version() or "",
-        "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "load before": round(load_before, 2),
         "revision": _revision(root),
         "versions": dict(versions),
-        "images": {service: image for site in sites for service, image in _images(site).items()},
+        "images": {name: image for site in sites for name, image in sorted(_images(site).items())},
     }
 
 
 def _images(site: Site) -> dict[str, str]:
-    """Service -> image with the id that it had: a tag may mean another image tomorrow."""
-    label = f"--filter=label=com.docker.compose.project={site.compose.project}"
-    layout = '{{.Label "com.docker.compose.service"}}\t{{.Image}}'
-    rows = [row.split("\t") for row in (answers("ps", "--all", label, f"--format={layout}") or "").splitlines()]
-    named = {image: (answers("image", "inspect", "--format={{.Id}}", image) or "").strip() for _, image in rows}
-    return {service: f"{image} {named[image]}" for service, image in sorted(rows)}
+    """Image -> the id that it had: a tag may mean another image tomorrow."""
+    ids = [container.id for container in start.containers(site.compose.project)]
+    facts = json.loads(docker("inspect", *ids))
+    return {fact["Config"]["Image"]: fact["Image"] for fact in facts}
 
 
 def _cpu_model(path: Path) -> str:

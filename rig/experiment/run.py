@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ class Run:
     sites: list[bench.Site] = field(default_factory=list)
     stations: dict[str, Station] = field(default_factory=dict)
     turns_begun: int = 0
+    load_before: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def execute(self) -> None:
         """Everything from pre-flight to account. Raises what went wrong; the stack is down again in any case."""
@@ -127,7 +129,7 @@ class Run:
     def _account(self) -> None:
         running = [station.running for station in self.stations.values()]
         accounts, counts, versions = account_for(running, self.result.turns)
-        environment = describe(self.checkout.root, self.sites, versions)
+        environment = describe(self.checkout.root, self.sites, versions, self.load_before)
         self.result = replace(self.result, accounts=accounts, counts=counts, environment=environment)
         self._save()
 

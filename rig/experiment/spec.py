@@ -45,7 +45,9 @@ class Variant:
 
     name: str
     topology: str = "rabbitmq"
-    worker: str = "--pool prefork --concurrency 2"  # command line after `celery -A app worker`
+    worker: str = (
+        "--pool prefork --concurrency 2 --without-gossip --without-mingle"  # command line after `celery -A app worker`
+    )
     settings: Mapping[str, Any] = field(default_factory=dict)  # Celery settings, for worker and publisher
     options: Mapping[str, Any] = field(default_factory=dict)  # of apply_async
 

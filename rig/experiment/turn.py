@@ -49,8 +49,7 @@ class Station:
     def warm(self, number: int) -> None:
         """Wait for the generator, send a few tasks, wait until the worker has executed them. Nothing is measured."""
         self._say(WARM)
-        _wait_until_ready(self.running.url)
-        self.warmed = self._post(number, WARM, {"kind": "closed", "count": WARM_TASKS})
+        self.warmed = _patiently(lambda: self._post(number, WARM, {"kind": "closed", "count": WARM_TASKS}))
         self._wait(number, WARM, self.warmed)
 
     def drain(self, number: int) -> Measured:
@@ -128,14 +127,13 @@ def ask(url: str, order: Mapping[str, Any] | None = None, timeout: float = 5.0) 
         raise StackError(f"the generator did not answer {url}: {error}") from error
 
 
-def _wait_until_ready(url: str) -> None:
+def _patiently(post: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Try again while the generator is not there yet, or refuses because the worker has not declared its queue yet."""
     deadline = time.monotonic() + READY_S
     while True:
         try:
-            ask(f"{url}/ready")
+            return post()
         except StackError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-        else:
-            return

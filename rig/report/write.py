@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.experiment.check import check
+from rig.experiment.check import check, warnings
 from rig.experiment.compare import Row, compare
 from rig.experiment.result import Result, load
 from rig.experiment.verdict import Verdict, judge
@@ -31,6 +31,7 @@ class Report:
             shown = table.as_text(table.header(self.result), table.body(self.result, self.rows))
             parts = [shown, quotable(self.result, self.rows), *parts]
         parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in self.verdict.invalid]
+        parts += [f"mind: {said}." for said in warnings(self.result)]
         return "\n\n".join(parts)
 
 
