@@ -21,6 +21,7 @@ from rig.stack.images import DEBIAN, OWN, Images
 
 LABEL = "celery-rig.inputs"  # the hash of what an image was built from
 BASE = f"celery-rig/base:{DEBIAN}"
+BUILD_PROJECT = "celery-rig-images"  # goes into a label of every image; never the name of a stack
 BUILD_LIMIT = 1800.0  # seconds for one build; a slow mirror, not a slow machine
 _SKIPPED = {"__pycache__"}
 
@@ -145,12 +146,15 @@ def _compose_build(root: Path, wanted: list[Recipe], directory: Path) -> None:
         for recipe in wanted
     }
     secrets = {"ca": {"file": str(_ca_bundle(directory))}, "pip": {"file": str(_pip_settings(directory))}}
-    project = {"name": "celery-rig-images", "services": services, "secrets": secrets}
+    project = {"services": services, "secrets": secrets}
     log = root / ".rig" / "build.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w") as output:
         done = subprocess.run(
-            ["docker", "compose", "--file=-", f"--project-directory={root}", "--ansi=never", "build"],
+            [
+                "docker", "compose", "--file=-", f"--project-name={BUILD_PROJECT}", f"--project-directory={root}",
+                "--ansi=never", "build",
+            ],
             input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
         )
     if done.returncode:

@@ -14,6 +14,7 @@ from rig.stack.docker import docker
 
 PROJECT_LABEL = "com.docker.compose.project"
 DIRECTORY_LABEL = "com.docker.compose.project.working_dir"
+_ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,15 @@ class Compose:
     def logs(self, *services: str, tail: int = 200) -> str:
         """The last lines that services wrote, oldest first, each line with the name of its container."""
         return self.run("logs", "--no-color", f"--tail={tail}", *services, timeout=60)
+
+
+def of_project(project: str) -> list[str]:
+    """Filters for `docker ps`: the containers of a project's services.
+
+    The project's label alone is not enough: Compose also puts it on the images that it builds, and every container of
+    such an image inherits it.
+    """
+    return [f"--filter=label={PROJECT_LABEL}={project}", f"--filter=label={_ONE_OFF_LABEL}=False"]
 
 
 def parse_rows(text: str) -> list[dict[str, Any]]:

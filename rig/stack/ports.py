@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig.stack.compose import of_project
 from rig.stack.docker import answers
 
 _SUFFIX = "_PORT"
@@ -63,20 +64,20 @@ def published(config: Mapping[str, Any], marked: Mapping[str, str], numbers: Map
 
 def taken(ports: Iterable[Published], project: str) -> list[str]:
     """A problem for each wanted port that somebody else than this very project listens on, or that is wanted twice."""
-    ours = _published_by(f"label=com.docker.compose.project={project}")
-    problems, seen = [], dict[int, str]()
+    ours = numbers_published(answers("ps", *of_project(project), "--format={{.Ports}}") or "")
+    problems, first = [], dict[int, str]()
     for port in ports:
         if port.wanted == 0:
             continue
-        if port.wanted in seen:
-            problems.append(f"{port.variable} and {seen[port.wanted]} are both {port.wanted}: change one in .env")
-        seen[port.wanted] = port.variable
-        if port.wanted not in ours and not free(port.wanted):
+        if port.wanted in first:
+            problems.append(f"{first[port.wanted]} and {port.variable} are both {port.wanted}: change one in .env")
+        elif port.wanted not in ours and not free(port.wanted):
             who = listener(port.wanted)
             problems.append(
                 f"port {port.wanted} (for {port.service}) is taken{f' by {who}' if who else ''}: "
                 f"stop that, or set {port.variable} in .env (0 lets the engine choose)"
             )
+        first.setdefault(port.wanted, port.variable)
     return problems
 
 
@@ -105,10 +106,6 @@ def numbers_published(text: str) -> set[int]:
     for first, last in re.findall(r":(\d+)(?:-(\d+))?->", text):
         found.update(range(int(first), int(last or first) + 1))
     return found
-
-
-def _published_by(condition: str) -> set[int]:
-    return numbers_published(answers("ps", f"--filter={condition}", "--format={{.Ports}}") or "")
 
 
 def _process(port: int) -> str | None:

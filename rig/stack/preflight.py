@@ -9,7 +9,7 @@ from typing import Any
 
 from rig.errors import BadInput, StackError
 from rig.stack import engine, images, machine, ports, secrets
-from rig.stack.compose import DIRECTORY_LABEL, PROJECT_LABEL, Compose
+from rig.stack.compose import DIRECTORY_LABEL, PROJECT_LABEL, Compose, of_project
 from rig.stack.docker import answers
 from rig.stack.paths import Checkout
 
@@ -86,8 +86,8 @@ def compose_for(checkout: Checkout, topology: str, **variables: str) -> Compose:
 
 def stack_exists(project: str) -> bool:
     """Whether anything of a project is left: a container, running or not, or a volume with its data."""
-    label = f"--filter=label={PROJECT_LABEL}={project}"
-    return bool((answers("ps", "--all", "--quiet", label) or "") + (answers("volume", "ls", "--quiet", label) or ""))
+    kept = answers("volume", "ls", "--quiet", f"--filter=label={PROJECT_LABEL}={project}")
+    return bool(kept or answers("ps", "--all", "--quiet", *of_project(project)))
 
 
 def topology_problems(topology: str, known: Sequence[str]) -> list[str]:
@@ -104,8 +104,7 @@ def family_problems(wish: str) -> list[str]:
 
 def _foreign(checkout: Checkout) -> list[str]:
     """Another checkout's containers under this project's name: Compose would take them for ours and replace them."""
-    label = f"--filter=label={PROJECT_LABEL}={checkout.project}"
-    listed = answers("ps", "--all", label, f'--format={{{{.Label "{DIRECTORY_LABEL}"}}}}')
+    listed = answers("ps", "--all", *of_project(checkout.project), f'--format={{{{.Label "{DIRECTORY_LABEL}"}}}}')
     others = sorted(set((listed or "").split("\n")) - {"", str(checkout.root)})
     return [
         f"the project {checkout.project} is already in use by the checkout {other}: `make down` there, "
@@ -116,7 +115,7 @@ def _foreign(checkout: Checkout) -> list[str]:
 
 def _resources(checkout: Checkout) -> list[str]:
     about = engine.info() or {}
-    running = bool(answers("ps", "--quiet", f"--filter=label={PROJECT_LABEL}={checkout.project}"))
+    running = bool(answers("ps", "--quiet", *of_project(checkout.project)))
     meminfo = Path("/proc/meminfo")
     built = any(images.present(f"{images.OWN[-1]}:{family}") for family in images.FAMILIES)
     needed = machine.NEEDED_DISK if built else machine.NEEDED_DISK_IMAGES

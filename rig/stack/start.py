@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from rig.errors import StackError
-from rig.stack.compose import PROJECT_LABEL, Compose
+from rig.stack.compose import PROJECT_LABEL, Compose, of_project
 from rig.stack.docker import answers, last_lines
 
 WAIT_S = 240  # seconds for all services to become healthy: a canary has then been executed on every queue
@@ -63,7 +63,7 @@ def start(compose: Compose) -> None:
 def containers(project: str) -> list[Seen]:
     """Every container of a project, by service."""
     layout = '{{.ID}}\t{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Status}}'
-    listed = answers("ps", "--all", "--no-trunc", f"--filter=label={PROJECT_LABEL}={project}", f"--format={layout}")
+    listed = answers("ps", "--all", "--no-trunc", *of_project(project), f"--format={layout}")
     rows = [line.split("\t") for line in (listed or "").splitlines()]
     return sorted(
         (Seen(id=row[0], service=row[1], state=row[2], status=row[3]) for row in rows), key=lambda seen: seen.service

@@ -109,7 +109,7 @@ def test_our_own_containers_ports_are_fine(listening: int, monkeypatch: pytest.M
 def test_one_port_for_two_services(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "answers", lambda *_: f"127.0.0.1:{listening}->5672/tcp\n")
     (problem,) = ports.taken([port("A_PORT", listening), port("B_PORT", listening)], "p")
-    assert problem.startswith(f"B_PORT and A_PORT are both {listening}")
+    assert problem.startswith(f"A_PORT and B_PORT are both {listening}")
 
 
 @pytest.mark.parametrize(
