@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +100,9 @@ def registry_answers(image: str, deadline: float = REGISTRY_DEADLINE) -> bool:
         pull.wait()
 
 
-def official_missing(images: Images, needed: Sequence[str]) -> list[str]:
-    """The images of `needed` that have to be pulled: not ours to build, and not with the engine."""
-    built = {stand for stand in images.names.values() if stand.startswith("celery-rig/")}
-    own = {f"{name}:{images.family}" for name in OWN}
-    return [image for image in dict.fromkeys(needed) if image not in built | own and not present(image)]
+def to_pull(official: Mapping[str, str], chosen: Images) -> list[str]:
+    """The pinned images that have to be fetched: chosen, not with the engine yet, and Grafana only where it runs."""
+    wanted = {name: image for name, image in official.items() if chosen.names[name] == image}
+    if not chosen.grafana:
+        wanted.pop("GRAFANA_IMAGE", None)
+    return [image for image in dict.fromkeys(wanted.values()) if not present(image)]

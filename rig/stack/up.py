@@ -26,9 +26,9 @@ def up(checkout: Checkout, topology: str) -> Compose:
     start.say(chosen.why)
     if not chosen.grafana:
         start.say("Grafana is left out: it is in no Debian release (dashboards need IMAGES=official)")
-    build.ensure(checkout.root, chosen)
     compose = prepare(checkout, plan, chosen)
-    pull(compose, chosen)
+    pull(plan, chosen)
+    build.ensure(checkout.root, chosen)
     start.say(f"starting {checkout.project} on {topology}; it is ready when a canary task has run on every queue")
     start.start(compose)
     write_state(checkout, plan, compose, chosen)
@@ -49,10 +49,9 @@ def prepare(checkout: Checkout, plan: preflight.Plan, chosen: images.Images) -> 
     return replace(compose, profiles=[preflight.GRAFANA] if chosen.grafana else [])
 
 
-def pull(compose: Compose, chosen: images.Images) -> None:
+def pull(plan: preflight.Plan, chosen: images.Images) -> None:
     """Fetch the official images that are missing, in sight. Raises StackError for the first that cannot be had."""
-    needed = [str(service.get("image", "")) for service in compose.config()["services"].values()]
-    for image in images.official_missing(chosen, needed):
+    for image in images.to_pull(plan.official, chosen):
         start.say(f"pulling {image}")
         if subprocess.run(["docker", "pull", "--quiet", image], check=False).returncode:
             raise StackError(f"{image} could not be pulled: try again, or use the stand-ins: make up IMAGES=debian")
