@@ -17,8 +17,6 @@ def _bit(word: int) -> int:
     return 1 << (word - WORDS_SEEN_AS_BITS.start)
 
 
-# A SEND slot's state has the bits of words 5 to 8 (its other words hold no stamps), a RUN slot's those of 5 to 12.
-SEND_BITS: Final = _bit(record.PLANNED) | _bit(record.SENT) | _bit(record.PUBLISHED) | _bit(record.SEND_FAILED)
 ENDED: Final = _bit(record.OUTCOME)
 RECEIVED_BIT: Final = _bit(record.RECEIVED)
 STARTED_BIT: Final = _bit(record.STARTED)
@@ -42,7 +40,7 @@ _TOLD_END = 1 << 2  # of `_WAITS`
 def digest(batch: Batch, tally: Tally, window: Window) -> tuple[Bits, Mask]:
     """Count what is new in `batch`; return the new state of each row, and whether the row is done."""
     sends = is_send(batch.rows)
-    state = _state(batch.rows, sends)
+    state = _state(batch.rows)
     new = _New(batch, state & ~batch.state)
     new.count_sends(sends)
     new.count_runs(~sends)
@@ -156,10 +154,9 @@ class _New:
         self._durations.append((name, self._series[at], self._rows[at, end] - begin[both]))
 
 
-def _state(rows: Ints, sends: Mask) -> Bits:
-    """Return what has happened in each slot, as bits."""
+def _state(rows: Ints) -> Bits:
+    """Return which words of each slot are written, as bits."""
     state: Bits = np.packbits(rows[:, WORDS_SEEN_AS_BITS] != 0, axis=1, bitorder="little")[:, 0]
-    state[sends] &= SEND_BITS
     return state
 
 

@@ -63,7 +63,7 @@ class Follower:
         gauges = dict.fromkeys(self._workers, (0, 0, 0))
         for segment in self.segments.values():
             host = (segment.role, segment.host)
-            if segment.writer_lives and host in gauges:
+            if host in gauges:  # every segment that is still followed has a living writer
                 _, active, unacked = gauges[host]
                 part = segment.open_slots()
                 more_active, more_unacked = open_tasks(part) if part else (0, 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from exporter.follow import Follower
 from exporter.metrics import PROBLEM_KINDS
+from exporter.window import Window
 from exporter_cell import MS, Cell, durations, events, segment_files, stamp_run, stamp_send, task_id
 
 from rig.ledger import record
@@ -194,6 +195,26 @@ def test_a_prefork_main_segment_waits_for_the_pool_process(tmp_path: Path, make_
     assert pool
 
 
+def test_a_pool_process_is_done_with_a_task_when_it_has_finished_it(
+    tmp_path: Path, make_cell: Callable[..., Cell]
+) -> None:
+    cell = make_cell(tmp_path, slots=1)
+    held = [cell.run(number, started=1, outcome="succeeded", finished=2) for number in (1, 2)]
+    cell.follower.poll()
+    assert len(segment_files(tmp_path)) == 1
+    assert held
+
+
+def test_a_closed_segment_with_room_is_kept_until_its_writer_is_gone(cell: Cell) -> None:
+    held = [cell.send(1, sent=1, published=2)]
+    cell.sender.close()
+    cell.follower.poll()
+    assert len(segment_files(cell.directory)) == 1
+    held.clear()
+    cell.follower.poll()
+    assert segment_files(cell.directory) == []
+
+
 def test_a_keep_file_keeps_segments_and_they_are_not_read_again(tmp_path: Path, make_cell: Callable[..., Cell]) -> None:
     (tmp_path / "KEEP").touch()
     cell = make_cell(tmp_path, slots=4)
@@ -339,6 +360,45 @@ def test_a_restarted_exporter_goes_on_where_the_last_scrape_was(
     assert events(again) == {**ONE_TASK, "failed": 1}
     assert durations(again)["runtime"] == (2, pytest.approx(8.0 + (later - now) / MS + 50, abs=1e-5))
     assert again.slots == {"send": 1, "run": 2}
+
+
+def test_an_ack_after_a_restart_does_not_count_the_outcome_again(
+    tmp_path: Path, make_cell: Callable[..., Cell], follow: Callable[[Path], Follower]
+) -> None:
+    cell = make_cell(tmp_path)
+    now = time.monotonic_ns()
+    slot = cell.receive(1, received=now - 9, started=now - 8, outcome="succeeded", finished=now - 7)
+    cell.follower.poll()
+    cell.follower.bookmark()
+    stamp_run(slot, acked=time.monotonic_ns())
+    again = follow(tmp_path)
+    again.poll()
+    assert events(again) == {"acked": 1}
+
+
+def test_more_tasks_under_way_than_fit_lose_waits_but_never_get_wrong_ones(cell: Cell) -> None:
+    cell.follower.window = Window(bucket_bits=2)
+    for number in range(40):
+        cell.send(number, sent=(1000 + number) * MS, published=(1001 + number) * MS)
+    cell.follower.poll()
+    for number in range(40):
+        cell.receive(number, received=(1003 + number) * MS)
+    cell.follower.poll()
+    observed, total = durations(cell.follower)["queue_wait"]
+    assert 0 < observed < 40
+    assert total == observed * 3
+    assert cell.follower.window.dropped
+    assert events(cell.follower) == {"sent": 40, "received": 40}
+
+
+def test_a_task_that_found_no_place_is_not_taken_for_finished(cell: Cell) -> None:
+    cell.follower.window = Window(bucket_bits=0)
+    for number in range(20):
+        cell.receive(number, received=1, acked=2)
+        cell.run(100 + number, started=3, outcome="succeeded", finished=4)
+    cell.follower.poll()
+    still_open = [segment.open_slots() for segment in cell.follower.segments.values()]
+    assert sum(len(batch) for batch in still_open if batch) == 20
 
 
 def test_an_unreadable_bookmark_is_said(tmp_path: Path, follow: Callable[[Path], Follower]) -> None:

@@ -73,6 +73,15 @@ def test_the_oldest_tasks_are_forgotten_and_their_rows_are_clean() -> None:
     assert window.dropped >= 80 - (WAYS << 2)
 
 
+def test_a_place_that_was_handed_out_is_not_given_away_in_the_same_batch() -> None:
+    window = Window(bucket_bits=0)
+    first = [task_id(number) for number in range(WAYS)]
+    window.place(hash_ids(slots_of(first)))
+    places = window.place(hash_ids(slots_of([*first, task_id(99)])))
+    assert places[-1] == window.nowhere
+    assert sorted(places[:-1]) == list(range(WAYS))
+
+
 def test_forgetting_a_finished_task_is_no_loss() -> None:
     window = Window(bucket_bits=0)
     for number in range(10):
