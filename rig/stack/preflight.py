@@ -13,7 +13,7 @@ from rig.stack.compose import DIRECTORY_LABEL, PROJECT_LABEL, Compose, of_projec
 from rig.stack.docker import answers
 from rig.stack.paths import Checkout
 
-GRAFANA = "grafana"  # the profile that needs an image which is in no Debian release
+GRAFANA = "grafana"  # the profile, and its only service, that needs an image which is in no Debian release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,7 @@ def make_plan(checkout: Checkout, topology: str, numbers: Mapping[str, int]) -> 
     compose = compose_for(checkout, topology)
     marked = ports.markers(checkout.settings)
     try:
-        marked_compose = replace(compose, env={**compose.env, **marked}, profiles=[GRAFANA])
-        config: dict[str, Any] = marked_compose.config()
+        config: dict[str, Any] = replace(compose, env={**compose.env, **marked}).config()
     except StackError as error:
         raise BadInput([f"Compose refuses the files of the topology {topology}: {error}"]) from None
     used = {service.get("image") for service in config["services"].values()}
@@ -81,6 +80,7 @@ def compose_for(checkout: Checkout, topology: str, **variables: str) -> Compose:
         project=checkout.project,
         files=[checkout.root / "compose.yaml"],
         env={**checkout.settings, **places, **variables, **names},
+        profiles=[GRAFANA],  # without it Compose would not see, and not stop, a Grafana that runs
     )
 
 

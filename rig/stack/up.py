@@ -46,7 +46,14 @@ def prepare(checkout: Checkout, plan: preflight.Plan, chosen: images.Images) -> 
     limits = machine.cpu_limits(checkout.settings, int((engine.info() or {}).get("NCPU", 0)))
     variables = {**chosen.variables, **limits, "RIG_CONFIG_HASH": templates.digest(files)}
     compose = preflight.compose_for(checkout, plan.topology, **variables)
-    return replace(compose, profiles=[preflight.GRAFANA] if chosen.grafana else [])
+    return compose if chosen.grafana else without_grafana(compose)
+
+
+def without_grafana(compose: Compose) -> Compose:
+    """The same project without Grafana; one that ran on an official image before is removed."""
+    if any(container.service == preflight.GRAFANA for container in compose.ps()):
+        compose.run("rm", "--stop", "--force", preflight.GRAFANA, timeout=60)
+    return replace(compose, profiles=[])
 
 
 def pull(plan: preflight.Plan, chosen: images.Images) -> None:
