@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from time import monotonic_ns
 from typing import Any, ClassVar
 
-from gevent.event import Event
 from locust import User, events
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from rig.load import lifecycle, metrics  # noqa: F401 - metrics serves Prometheus once it is imported
+from rig.load.alarm import Alarm
 from rig.load.arrivals import SECOND_NS, poisson
 from rig.load.sender import Sender
 
@@ -44,7 +44,8 @@ class CeleryUser(User):  # type: ignore[misc]
         super().__init__(environment)
         self.celery = environment.celery_rig.session.sender
         self._next_ns = 0
-        self._stopped_waiting = Event()
+        self._alarm: Alarm | None = None
+        self._stopped_waiting = False
 
     @property
     def rate(self) -> float:
@@ -60,10 +61,18 @@ class CeleryUser(User):  # type: ignore[misc]
 
     def wait_until(self, due_ns: int) -> float:
         """Wait until the monotonic time `due_ns` or the end of the test; return 0: what Locust still has to wait."""
-        left = due_ns - monotonic_ns()
-        if left > 0:
-            self._stopped_waiting.wait(left / SECOND_NS)
+        if self._alarm is None:
+            self._alarm = Alarm()
+        self._alarm.wait(due_ns)
         return 0.0
+
+    def start(self, group: Any) -> Any:
+        """Start, unless the test is over by now."""
+        if self.environment.celery_rig.stopped:
+            self._group = group
+            self._greenlet = group.spawn(lambda _: None, self)  # Locust wants one to count and to wait for
+            return self._greenlet
+        return super().start(group)
 
     def stop(self, force: bool = False) -> bool:
         """Stop between two tasks.
@@ -71,11 +80,19 @@ class CeleryUser(User):  # type: ignore[misc]
         Locust kills a user that waits, and by the time the kill arrives the user may have begun to send: it would be
         cut off in the middle. So a waiting user is woken instead, to find that it is to stop.
         """
-        if force or self._state != LOCUST_STATE_WAITING:
+        if self._state == LOCUST_STATE_WAITING and not force:
+            self._state = LOCUST_STATE_STOPPING
+            self._stopped_waiting = True
+            if self._alarm is not None:
+                self._alarm.ring()
+        elif self._state != LOCUST_STATE_STOPPING or force:  # said twice is an error to Locust; two signals do say it
             return bool(super().stop(force))
-        self._state = LOCUST_STATE_STOPPING
-        self._stopped_waiting.set()
         return False
+
+    def on_stop(self) -> None:
+        """Let go of the clock. A load file's own `on_stop` calls this one."""
+        if self._alarm is not None:
+            self._alarm.close()
 
 
 class OpenLoopUser(CeleryUser):
@@ -114,11 +131,12 @@ class OpenLoopUser(CeleryUser):
 
     def on_stop(self) -> None:
         """Count what was due and has not been sent."""
+        super().on_stop()
         if self.rate <= 0:
             return
         now = monotonic_ns()
         # Stopped while waiting, it has not sent what it waited for; stopped in a task, it has.
-        due = self.planned_ns if self._stopped_waiting.is_set() else self._start_ns + next(self._times)
+        due = self.planned_ns if self._stopped_waiting else self._start_ns + next(self._times)
         while due <= now:
             self.celery.tally.unsent += 1
             due = self._start_ns + next(self._times)

@@ -54,6 +54,7 @@ class Lifecycle:
         self.runner = environment.runner
         self.options = environment.parsed_options
         self.session = Session(target, environment.events.request.fire)
+        self.stopped = False  # no user may start any more, until the next turn
         self._by_worker: dict[str, tuple[int, int, int]] = {}  # on a master: what each worker reported last
         self._stopping: set[str] = set()
         if not isinstance(self.runner, WorkerRunner):
@@ -96,6 +97,7 @@ class Lifecycle:
         if not isinstance(self.runner, WorkerRunner):
             self.options.rig_turn += 1
         self.session.run = self.options.rig_run
+        self.stopped = False
         self._by_worker.clear()
         try:
             if self.sends:
@@ -145,11 +147,16 @@ class Lifecycle:
         self.runner.send_message("stats", data)
 
     def stop_users(self, **_: Any) -> None:
-        """Stop the users of a worker that was told to quit by a signal, before it takes leave of its master."""
+        """Stop the users of a worker that was told to quit by a signal, before it takes leave of its master.
+
+        The master may not know yet that all is over, and send it the users of a worker that was faster to quit.
+        """
+        self.stopped = True
         self.runner.stop()
 
     def stop_for_master(self, **_: Any) -> None:
-        """Stop the users, report, and only then say so."""
+        """Stop the users, report, and only then say so. A ramp-up that still goes on brings no new ones."""
+        self.stopped = True
         self.runner.stop()
         # Locust waits this long again before it calls the worker ready, though nobody runs any more. A start sets it.
         self.environment.stop_timeout = 0.0

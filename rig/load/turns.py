@@ -1,0 +1,178 @@
+"""A load file for generators that are told over HTTP what to send, one turn at a time.
+
+    locust -f rig/load/turns.py --web-port 8089
+
+    GET  /ready    200 {"ready": true} when broker and result store answer, else 503 {"problems": [...]}
+    POST /turn     an `order.Order` as JSON; the answer comes when all is sent (with `wait`: fetched). 400: a bad order,
+                   409: a turn runs already, 503: broker, result store or queue are not there, each {"problems": [...]}
+
+Both are routes of Locust's own web UI (https://docs.locust.io/en/stable/extending-locust.html#adding-web-routes), and a
+turn's users are Locust's. The environment says where to send: see `target`. The UI's own Start button sends nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from array import array
+from time import monotonic_ns
+from typing import Any
+
+import gevent
+from flask import Flask, jsonify, request
+from gevent.lock import Semaphore
+from locust import User, events, task
+from locust.exception import StopUser
+
+from rig.errors import BadInput
+from rig.load import check, precision
+from rig.load.alarm import Alarm
+from rig.load.arrivals import SECOND_NS, Hand
+from rig.load.order import Order, parse
+from rig.load.sender import Sender
+from rig.load.session import Session, leave
+from rig.load.target import resolve
+from rig.load.words import class_and_words
+
+LEAD_NS = 50_000_000  # from the order to the first planned time: the users have to be there
+YIELD_EVERY = 64  # sends; a publish without confirm never waits, so nobody else would get to run
+STOP_TIMEOUT = 5.0  # seconds for sends under way when a turn has to be ended
+
+
+class Turn:
+    """An order while it is carried out; its users take planned times from one schedule."""
+
+    def __init__(self, order: Order, sender: Sender) -> None:
+        self.order = order
+        self.sender = sender
+        self.hand = Hand(times=order.arrivals.times())
+        self.problems: list[str] = []
+        self.over = False
+        self._start_ns = monotonic_ns() + LEAD_NS
+
+    def work(self, alarm: Alarm) -> None:
+        """Send what one user gets to send."""
+        order, send, deal = self.order, self.sender.send, self.hand.deal
+        planned_ns = 0
+        for number in itertools.count(1):
+            due = None if self.over else deal()
+            if due is None:
+                return
+            if order.arrivals.planned:
+                planned_ns = self._start_ns + due
+                alarm.wait(planned_ns)
+            elif number % YIELD_EVERY == 0:
+                gevent.sleep(0)
+            send(
+                order.task, order.args, order.kwargs,
+                queue=order.queue, wait=order.wait, planned_ns=planned_ns, **order.options,
+            )  # fmt: skip
+
+
+class TurnUser(User):  # type: ignore[misc]
+    """Works for the current turn, and leaves when there is nothing left to send."""
+
+    turn: Turn | None = None
+
+    @task  # type: ignore[untyped-decorator]
+    def work(self) -> None:
+        """Take part in the turn."""
+        turn = type(self).turn
+        if turn is not None:
+            alarm = Alarm()
+            try:
+                turn.work(alarm)
+            except Exception as error:  # Locust would log it and let this user try again, without end
+                turn.problems.append(f"a user failed: {class_and_words(error)}")
+            finally:
+                alarm.close()
+        raise StopUser
+
+
+class Generator:
+    """Carries out one order at a time."""
+
+    def __init__(self, environment: Any, session: Session) -> None:
+        self._environment = environment
+        self._session = session
+        self._busy = Semaphore()
+
+    def ready(self) -> tuple[Any, int]:
+        """Answer GET /ready."""
+        problems = [] if self._busy.locked() else check.problems(self._session.target)
+        return (jsonify(problems=problems), 503) if problems else (jsonify(ready=True), 200)
+
+    def turn(self) -> tuple[Any, int]:
+        """Answer POST /turn."""
+        if not self._busy.acquire(blocking=False):
+            return jsonify(problems=["a turn runs already: one at a time"]), 409
+        try:
+            order = parse(request.get_json(force=True, silent=True))
+        except BadInput as error:
+            self._busy.release()
+            return jsonify(problems=error.problems), 400
+        try:
+            return jsonify(self._carry_out(order)), 200
+        except BadInput as error:
+            return jsonify(problems=error.problems), 503
+        finally:
+            self._busy.release()
+
+    def _carry_out(self, order: Order) -> dict[str, Any]:
+        sender = self._session.begin(order.turn, queues=[order.queue])
+        runner = self._environment.runner
+        cpu_ns = time.process_time_ns()
+        TurnUser.turn = turn = Turn(order, sender)
+        runner.start(order.users, spawn_rate=order.users)  # all at once: Locust sleeps only between two batches
+        runner.spawning_greenlet.join()
+        if not runner.user_greenlets.join(timeout=order.seconds):
+            turn.problems.append(f"ended after {order.seconds:g} s, before everything was sent")
+        turn.over = True
+        runner.stop()
+        cpu_ns = time.process_time_ns() - cpu_ns
+        sender.tally.unsent = turn.hand.left()
+        return self._answer(turn, cpu_ns)
+
+    def _answer(self, turn: Turn, cpu_ns: int) -> dict[str, Any]:
+        """Return what the turn came to: the process's own counts, and Locust's to hold against them."""
+        tally, stats = turn.sender.tally, self._environment.stats
+        problems = turn.problems + [f"{error.occurrences} x {error.to_name()}" for error in stats.errors.values()]
+        if stats.total.num_requests != tally.sent:
+            problems.append(f"Locust counted {stats.total.num_requests} requests, the ledger has {tally.sent} sends")
+        return {
+            "run": self._session.run, "turn": turn.order.turn,
+            "sent": tally.sent, "published": tally.published, "failed": tally.send_failed, "fetched": tally.fetched,
+            "late": tally.late, "unsent": tally.unsent,
+            "first_sent_ns": tally.first_sent_ns, "last_published_ns": tally.last_published_ns,
+            "last_fetched_ns": tally.last_fetched_ns,
+            "cpu_seconds": cpu_ns / SECOND_NS, "lag_us": percentiles(tally.lag_ns),
+            "locust": {"requests": stats.total.num_requests, "failures": stats.total.num_failures},
+            "problems": problems,
+        }  # fmt: skip
+
+
+def percentiles(lag_ns: array[int]) -> dict[str, float] | None:
+    """Return p50, p95, p99 and the most of sent - planned, in microseconds; None when there was no plan."""
+    if not lag_ns:
+        return None
+    ordered = sorted(lag_ns)
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1000 for name, share in shares.items()}
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def serve(environment: Any, web_ui: Any, **_: Any) -> None:
+    """Open the ledger and the routes; exit with 2 if that cannot be."""
+    if web_ui is None:
+        leave(["turns.py is told what to do over HTTP: start it with the web UI, without --headless and --worker"])
+    try:
+        session = Session(resolve(), environment.events.request.fire)
+    except BadInput as error:
+        leave(error.problems)
+    precision.install()
+    environment.stop_timeout = STOP_TIMEOUT
+    environment.events.quit.add_listener(lambda **_: session.close())
+    generator = Generator(environment, session)
+    app: Flask = web_ui.app
+    app.add_url_rule("/ready", view_func=generator.ready)
+    app.add_url_rule("/turn", view_func=generator.turn, methods=["POST"])
