@@ -93,6 +93,7 @@ def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project:
             present=images.present, registry_answers=images.registry_answers,
         )  # fmt: skip
         start.say(chosen.why)
+        up.pull(plan, chosen)
         build.ensure(checkout.root, chosen)
         generated = directory / (f"compose-{topology}.yaml" if sites else "compose.yaml")
         generated.write_text(compose_file(own, checkout.root / "compose", run_id))
@@ -100,7 +101,6 @@ def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project:
             _make_ledger(cell.ledger)
         files = [checkout.root / "compose" / "topologies" / topology / "compose.yaml", generated]
         compose = replace(up.prepare(mine, plan, chosen), files=files, profiles=[])
-        up.pull(compose, chosen)
         sites.append(Site(topology=topology, compose=compose, cells=own))
     return sites
 

@@ -11,6 +11,8 @@ from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
 
+WIDE = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -53,7 +55,12 @@ def compare(result: Result) -> list[Row]:
 
 
 def words(measure: str, ratio: Interval) -> str:
-    """Say a ratio in words: '41% faster [38, 44]', or 'no difference larger than 3%' where its interval holds 1."""
+    """Say a ratio in words: '41% faster [38, 44]', or 'no difference larger than 3%' where its interval holds 1.
+
+    An interval that holds 1 and more than a factor of `WIDE` says nothing at all.
+    """
+    if not ratio.clear_of_one and ratio.floor > WIDE:
+        return "nothing to be said"
     if not ratio.clear_of_one:
         return f"no difference larger than {percent(ratio.floor - 1)}%"
     shown = MEASURES[measure]

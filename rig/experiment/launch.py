@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import time
@@ -44,7 +43,7 @@ def launch(experiment: Experiment, checkout: Checkout, runs: Path, seed: int) ->
     orders = schedule([cell.name for cell in cells], experiment.rounds, seed)
     run = Run(
         checkout=checkout, directory=directory, project=f"{PROJECT}-{mark}", cells=cells,
-        progress=Progress(experiment.rounds * len(cells)),
+        progress=Progress((experiment.rounds + 1) * len(cells)),
         result=Result(
             run=name, experiment=experiment, cells={cell.name: cell.variant.name for cell in cells}, seed=seed,
             orders=orders,
@@ -68,7 +67,8 @@ def _finish(run: Run) -> Result:
     except StackError as error:
         if not run.result.turns:
             raise
-        interrupted = re.sub(r"\s+", " ", str(error))[:500]
+        lines = [line.strip() for line in str(error).splitlines()]
+        interrupted = " … ".join(dict.fromkeys([lines[0], lines[-1]]))
     finished = replace(run.result, interrupted=interrupted)
     result.save(finished, run.directory)
     if finished.environment:

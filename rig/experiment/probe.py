@@ -15,8 +15,11 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from redis import Redis
 
 from rig.load.client import make_app
 from rig.load.target import resolve
@@ -25,6 +28,7 @@ PACKAGES = {
     "Celery": "celery", "kombu": "kombu", "billiard": "billiard", "py-amqp": "amqp", "redis-py": "redis",
     "Locust": "locust", "gevent": "gevent",
 }  # fmt: skip
+MONITOR_PASSWORD = Path("/run/secrets/monitor_password")  # rig.experiment.cells gives it to generators
 METRICS_PORT = 15692  # RabbitMQ's Prometheus plugin
 ACKED = "rabbitmq_detailed_queue_messages_acked_total"
 
@@ -66,13 +70,20 @@ def _metric(text: str, name: str, queue: str) -> int:
 
 def _redis(connection: Any, queues: Sequence[str]) -> dict[str, Any]:
     channel = connection.default_channel
-    client = channel.client
     left = {queue: int(channel._size(queue)) for queue in queues}
-    left[""] = int(client.hlen(channel.unacked_key))
+    left[""] = int(channel.client.hlen(channel.unacked_key))
+    about = _as_monitor(channel.client).info("all")
     # Each message is one LPUSH, and nothing else on this server uses LPUSH; a restored one would be counted again.
-    pushed = client.info("commandstats").get("cmdstat_lpush", {}).get("calls", 0)
-    server = client.info("server")["redis_version"]
-    return {"left": left, "acknowledged": {"": int(pushed) - sum(left.values())}, "versions": {"Redis": server}}
+    pushed = int(about.get("cmdstat_lpush", {}).get("calls", 0))
+    versions = {"Redis": about["redis_version"]}
+    return {"left": left, "acknowledged": {"": pushed - sum(left.values())}, "versions": versions}
+
+
+def _as_monitor(client: Any) -> Redis:
+    """Return a client of the same server (behind Sentinel: of the primary) that may ask for statistics."""
+    asked = client.connection_pool.get_connection()
+    asked.connect()  # behind Sentinel, host and port are known only now
+    return Redis(host=asked.host, port=asked.port, username="monitor", password=MONITOR_PASSWORD.read_text().strip())
 
 
 if __name__ == "__main__":

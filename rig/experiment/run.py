@@ -23,6 +23,7 @@ from rig.ledger.tasks import Tasks, build
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 
+WARM_UP = "warm-up round"
 IDLE_S = 2.0  # how long the idle costs are measured
 
 
@@ -62,7 +63,7 @@ class Run:
     def _warm_up(self) -> None:
         """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced."""
         order = [cell.name for cell in self.cells]
-        self._new_processes("warm-up round", order)
+        self._new_processes(WARM_UP, order)
         for place, name in enumerate(order):
             self._turn(0, place, name)
         capacities = [turn.values["execution_rate"] for turn in self.result.turns]
@@ -75,9 +76,7 @@ class Run:
         bench.restart([station.running for station in self.stations.values()])
         self._new_processes(title, order)
         for place, name in enumerate(order):
-            self.progress.turn(f"{title}  {name} ({place + 1} of {len(order)})")
             self._turn(index, place, name)
-            self.progress.turn_done()
         self._save()
 
     def _new_processes(self, title: str, order: Sequence[str]) -> None:
@@ -95,6 +94,8 @@ class Run:
 
     def _turn(self, index: int, place: int, name: str) -> None:
         """Put one turn on a cell; in round 0 without the paced load."""
+        title = f"round {index}/{self.result.experiment.rounds}" if index else WARM_UP
+        self.progress.turn(f"{title}  {name} ({place + 1} of {len(self.cells)})")
         station, number = self.stations[name], self.turns_begun
         self.turns_begun += 1
         phases, sent = {}, {WARM: station.warmed}
@@ -112,6 +113,7 @@ class Run:
             raise StackError(f"{name}: {error}") from error
         turn = Turn(round=index, place=place, cell=name, number=number, phases=phases, sent=sent, values=values)
         self.result = replace(self.result, turns=[*self.result.turns, turn])
+        self.progress.turn_done()
 
     def _tasks(self, cell: str) -> Tasks:
         return build(read_ledger(self.stations[cell].running.cell.ledger))

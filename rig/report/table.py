@@ -40,7 +40,15 @@ def _ratio(measure: str, ratio: Interval | None) -> list[str]:
 
 
 def _short(ratio: Interval | None) -> str:
-    return NOTHING if ratio is None else f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    return (
+        NOTHING
+        if ratio is None
+        else f"{_short_number(ratio.ratio)} [{_short_number(ratio.low)}, {_short_number(ratio.high)}]"
+    )
+
+
+def _short_number(value: float) -> str:
+    return f"{value:.3f}" if value < 100 else f"{value:.2g}"
 
 
 def _counted(result: Result, what: str, base: str, others: Sequence[str]) -> list[str]:

@@ -52,6 +52,7 @@ def test_outcome(change: str, percent: float, low: float, high: float, word: str
         ("worker_cpu", 0.50, 0.60, "45% less [40, 50]"),
         ("p99", 1.10, 3.00, "82% longer [10, 200]"),
         ("p99", 0.97, 1.01, "no difference larger than 3.1%"),
+        ("p99", 0.05, 9.0, "nothing to be said"),
     ],
 )
 def test_words(measure: str, low: float, high: float, said: str) -> None:
