@@ -85,7 +85,11 @@ broker_connection_max_retries = None  # for ever; the default gives up after 100
 broker_channel_error_retry = True  # without it NOREPLICAS or READONLY, as in a failover, ends the worker
 broker_heartbeat = 30  # AMQP: a dead peer is noticed within a minute, not four
 # Publishers try for about 17 s, longer than a Sentinel failover (down-after 5 s + election); the default is 0.6 s.
-task_publish_retry_policy = {"max_retries": 20, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+# kombu counts each of several URLs as one try, and waits only after a round of them all.
+_rounds, _urls = 20, broker_url.count(";") + 1
+task_publish_retry_policy = {
+    "max_retries": _rounds * _urls, "interval_start": 0, "interval_step": 0.2, "interval_max": 1,
+}
 
 # --- Workers ----------------------------------------------------------------------------------------------------------
 worker_soft_shutdown_timeout = 20  # with REMAP_SIGTERM=SIGQUIT; below stop_grace_period (compose/celery.yaml)

@@ -33,7 +33,7 @@ FRESH = 30.0  # seconds; three times the interval of beat's canaries
 ANSWER_WAIT = 3.0  # seconds for an answer over remote control
 CANARY_WAIT = 8.0  # seconds for the check's own canary
 GIVE_UP_AFTER = 3  # checks in a row without progress: SIGTERM; one more: SIGKILL
-BEAT_GIVE_UP = 120.0  # seconds without a published task
+BEAT_GIVE_UP = 60.0  # seconds without a published task: SIGTERM; half of it more: SIGKILL
 
 
 def main(argv):
@@ -99,7 +99,7 @@ def check_beat():
     """Look at how long ago beat published a task; end it when that is too long."""
     age = age_of(BEAT_MARK)
     if age > BEAT_GIVE_UP and uptime_of_main_process() > BEAT_GIVE_UP:
-        end_main_process(hard=age > 2 * BEAT_GIVE_UP)
+        end_main_process(hard=age > 1.5 * BEAT_GIVE_UP)
     return int(age >= FRESH), f"the last task was published {age:.0f} s ago"
 
 
