@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rig.errors import StackError
 from rig.stack.docker import docker
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -73,11 +72,6 @@ class Compose:
         parsed: dict[str, Any] = json.loads(self.run("config", "--format=json", timeout=60))
         return parsed
 
-    def up(self, *services: str, options: Sequence[str] = (), wait_s: int = 180) -> None:
-        """Start services (all by default) and wait until they are healthy, for `wait_s` seconds at most."""
-        bounded = ["--wait", f"--wait-timeout={wait_s}"]
-        self.run("up", "--detach", *bounded, "--quiet-pull", *options, *services, timeout=wait_s + 120)
-
     def down(self, *, volumes: bool = False, grace_s: int = 10) -> None:
         """Stop and remove the project's containers and networks, also those that its files no longer name."""
         options = ["--volumes"] if volumes else []
@@ -87,39 +81,6 @@ class Compose:
         """Every container of the project, running or not, by service name."""
         rows = parse_rows(self.run("ps", "--all", "--format=json", timeout=60))
         return sorted((_container(row) for row in rows), key=lambda container: (container.service, container.name))
-
-    def container(self, service: str) -> Container:
-        """The one container of a service."""
-        found = [container for container in self.ps() if container.service == service]
-        if not found:
-            raise StackError(f"no container of the service {service} in the project {self.project}")
-        return found[0]
-
-    def port(self, service: str, port: int) -> int | None:
-        """The port on 127.0.0.1 that a container's port is published at; None where it is not."""
-        address = self.run("port", service, str(port), timeout=60).strip()
-        number = int(address.rpartition(":")[2] or 0)
-        return number or None
-
-    def exec(self, service: str, *command: str, timeout: float = 60, stdin: str | None = None) -> str:
-        """What a command prints inside a running container."""
-        return self.run("exec", "--no-TTY", service, *command, timeout=timeout, stdin=stdin)
-
-    def pause(self, service: str) -> None:
-        """Freeze every process of a service."""
-        self.run("pause", service, timeout=60)
-
-    def unpause(self, service: str) -> None:
-        """Let a frozen service go on."""
-        self.run("unpause", service, timeout=60)
-
-    def kill(self, service: str, signal: str = "SIGKILL") -> None:
-        """Send a signal to the main process of a service's containers."""
-        self.run("kill", f"--signal={signal}", service, timeout=60)
-
-    def logs(self, *services: str, tail: int = 200) -> str:
-        """The last lines that services wrote, oldest first, each line with the name of its container."""
-        return self.run("logs", "--no-color", f"--tail={tail}", *services, timeout=60)
 
 
 def of_project(project: str) -> list[str]:

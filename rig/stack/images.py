@@ -73,7 +73,7 @@ def decide(
         return chosen(DEBIAN, "built here before; IMAGES=official asks the registry again")
     if registry_answers(missing[0]):
         return chosen(OFFICIAL, "the registry answers")
-    return chosen(DEBIAN, f"no registry answered for {missing[0]}")
+    return chosen(DEBIAN, f"no registry gives {missing[0]}")
 
 
 def present(image: str) -> bool:
@@ -87,17 +87,14 @@ def registry_answers(image: str, deadline: float = REGISTRY_DEADLINE) -> bool:
     Asked by starting a pull, since that goes the way of a real pull: the engine's own DNS, proxy and mirrors. The first
     line ("latest: Pulling from library/redis") is printed when the registry has answered for that image.
     """
-    pull = subprocess.Popen(
-        ["docker", "pull", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    clock = threading.Timer(deadline, pull.kill)
-    clock.start()
-    try:
-        return pull.stdout is not None and "Pulling from" in pull.stdout.readline()
-    finally:
+    command = ["docker", "pull", image]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as pull:
+        clock = threading.Timer(deadline, pull.kill)
+        clock.start()
+        first = pull.stdout.readline() if pull.stdout else ""
         clock.cancel()
         pull.kill()
-        pull.wait()
+    return "Pulling from" in first
 
 
 def to_pull(official: Mapping[str, str], chosen: Images) -> list[str]:

@@ -34,9 +34,6 @@ def test_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     (container,) = project().ps()
     assert container.ready
     assert container.ports == {5672: 49153}
-    assert project().container("rabbitmq") == container
-    with pytest.raises(StackError, match="no container of the service redis"):
-        project().container("redis")
 
 
 def test_a_command_names_its_project_files_and_profiles() -> None:

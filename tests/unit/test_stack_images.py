@@ -68,6 +68,24 @@ def test_grafana_runs_beside_stand_ins_where_its_image_is_here(folder: Path) -> 
     assert images.decide("", OFFICIAL, folder, present=here, registry_answers=never).grafana
 
 
+@pytest.mark.parametrize(
+    ("docker", "answers"),
+    [
+        ("echo '8.10.1: Pulling from library/redis'; exec sleep 60", True),
+        ("echo 'no such host' >&2; exit 1", False),
+        ("exec sleep 60", False),
+    ],
+)
+def test_a_registry_answers_in_time_or_not_at_all(
+    docker: str, answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "docker"
+    script.write_text(f"#!/bin/sh\n{docker}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert images.registry_answers("redis:8.10.1", deadline=0.5) is answers
+
+
 @pytest.mark.parametrize("family", images.FAMILIES)
 def test_a_wish_is_followed_without_asking(folder: Path, family: str) -> None:
     chosen = images.decide(family, OFFICIAL, folder, present=having(), registry_answers=never)

@@ -38,6 +38,7 @@ def test_compose_must_know_include(monkeypatch: pytest.MonkeyPatch, compose: str
         ({}, 0, {"ID": "ubuntu", "ID_LIKE": "debian"}, True),
         ({}, 0, {"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, True),
         ({"RIG_NO_INSTALL": "1"}, 0, {"ID": "debian"}, False),
+        ({"DOCKER_HOST": "tcp://elsewhere:2375"}, 0, {"ID": "debian"}, False),
         ({}, 1000, {"ID": "debian"}, False),
         ({}, 0, {"ID": "fedora"}, False),
         ({}, 0, {}, False),
