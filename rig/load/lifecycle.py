@@ -20,7 +20,7 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 from rig.errors import BadInput
 from rig.load import check, precision
 from rig.load.sender import METHODS
-from rig.load.session import Session, leave, refuse
+from rig.load.session import Session, refuse
 from rig.load.target import Target, place, resolve
 
 DEFAULT_USERS = 10  # Locust's own default, 1, would run one class of users only
@@ -228,8 +228,9 @@ def prepare(environment: Any, **_: Any) -> None:
     except BadInput as error:
         problems = error.problems
     if problems and not forked:
+        refuse(problems)
         _dismiss_workers(environment)
-        leave(problems)
+        sys.exit(2)
 
 
 def _dismiss_workers(environment: Any) -> None:

@@ -13,8 +13,12 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return what an error says, up to where the representation of some object begins."""
-    return " ".join(str(error).split()).partition(" <")[0].rstrip(" .:")[:MAX_LENGTH]
+    """Return what an error says, up to where the representation of some object begins.
+
+    py-amqp puts the class and method it answers to in front, which is (0, 0) for a refused login.
+    """
+    said = " ".join(str(error).split()).removeprefix("(0, 0): ")
+    return said.partition(" <")[0].rstrip(" .:")[:MAX_LENGTH]
 
 
 def class_and_words(error: BaseException) -> str:
