@@ -55,7 +55,7 @@ def _broker(cells: Sequence[Running], expected: int) -> dict[str, Any]:
 
 
 def _sent(turns: Sequence[Turn], cell: str) -> int:
-    return sum(answer["sent"] for turn in turns if turn.cell == cell for answer in turn.sent.values())
+    return sum(answer["locust"]["requests"] for turn in turns if turn.cell == cell for answer in turn.sent.values())
 
 
 def _counts(

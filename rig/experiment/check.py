@@ -25,7 +25,8 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 
 def check(result: Result) -> list[Invalid]:
     """Return every reason why `result` is invalid, the gravest first."""
-    return [*_interruption(result), *_accounts(result), *_counters(result), *_pacing(result), *_control(result)]
+    rules = (_interruption, _accounts, _counters, _generators, _pacing, _control)
+    return [problem for rule in rules for problem in rule(result)]
 
 
 def _interruption(result: Result) -> Iterator[Invalid]:
@@ -68,7 +69,17 @@ def _counters(result: Result) -> Iterator[Invalid]:
             yield Invalid(reason=reason, change="look for duplicates in the account and for other publishers")
 
 
+def _generators(result: Result) -> Iterator[Invalid]:
+    said = [(turn, what) for turn in result.turns for answer in turn.sent.values() for what in answer["problems"]]
+    for turn, what in said[:SHOWN]:
+        yield Invalid(reason=f"{turn.cell}, round {turn.round}: {what}", change="see the generator's log in logs/")
+
+
 def _pacing(result: Result) -> Iterator[Invalid]:
+    unsent = sum(answer["unsent"] for turn in result.turns for answer in turn.sent.values())
+    if unsent:
+        reason = f"{unsent} tasks that were planned were never sent"
+        yield Invalid(reason=reason, change="lower [load] share, or see the generators' logs in logs/")
     offered, achieved = result.by_cell("offered_rate"), result.by_cell("achieved_rate")
     for cell in result.cells:
         missing = 1 - sum(achieved[cell]) / sum(offered[cell]) if offered[cell] else 0.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from rig.errors import StackError
@@ -18,6 +20,7 @@ from rig.experiment.watch import Watch
 from rig.stack.cgroups import Reading
 
 WARM_TASKS = 200  # sent and executed before anything is measured: connections, caches, lazy imports
+PACED_USERS = 10  # one for each connection in Celery's pool: an arrival waits for no one but the broker
 POLL_S = 0.02
 SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
 STALL_S = 30.0  # without a single task finished: the drain has stalled
@@ -83,8 +86,8 @@ class Station:
         order = {
             "turn": post_number(number, phase), "task": self._load.task, "args": list(self._load.args),
             "kwargs": dict(self._load.kwargs), "queue": self.running.cell.queue,
-            "options": dict(self.running.cell.variant.options), "arrivals": arrivals, "users": self._load.users,
-            "wait": False,
+            "options": dict(self.running.cell.variant.options), "arrivals": arrivals,
+            "users": PACED_USERS if phase == PACED else self._load.users,
         }  # fmt: skip
         return ask(f"{self.running.url}/turn", order, timeout=ANSWER_S + arrivals.get("seconds", 0))
 
@@ -113,27 +116,37 @@ def between(before: Reading, after: Reading) -> Phase:
     )  # fmt: skip
 
 
-def ask(url: str, order: Mapping[str, Any] | None = None, timeout: float = 5.0) -> Mapping[str, Any]:
-    """POST `order` (GET without one) to a generator, return its answer. StackError with what it said if it refused."""
-    data = None if order is None else json.dumps(order).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})  # noqa: S310
+class NotReadyError(StackError):
+    """A generator is not there yet, or broker, result store or queue are not."""
+
+
+def ask(url: str, order: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
+    """POST `order` to a generator and return its answer.
+
+    NotReadyError where asking again may help, StackError with the generator's reasons where it refuses.
+    """
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=json.dumps(order).encode(), headers=headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - 127.0.0.1, our own container
-            said: Mapping[str, Any] = json.loads(answer.read() or b"{}")
+            said: Mapping[str, Any] = json.load(answer)
             return said
     except urllib.error.HTTPError as error:
-        raise StackError(f"the generator refused {url}: {error.read().decode(errors='replace')[:2000]}") from error
-    except (OSError, ValueError) as error:
-        raise StackError(f"the generator did not answer {url}: {error}") from error
+        why = f"the generator answered {error.code}: {error.read().decode(errors='replace')[:2000]}"
+        raise (NotReadyError if error.code == HTTPStatus.SERVICE_UNAVAILABLE else StackError)(why) from error
+    except TimeoutError as error:
+        raise StackError(f"the generator gave no answer within {timeout:g} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise NotReadyError(f"the generator cannot be reached: {error}") from error
 
 
 def _patiently(post: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Try again while the generator is not there yet, or refuses because the worker has not declared its queue yet."""
+    """Try again for READY_S: after a start the generator needs a second, and the worker has to declare its queue."""
     deadline = time.monotonic() + READY_S
     while True:
         try:
             return post()
-        except StackError:
+        except NotReadyError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -25,6 +25,7 @@ ACCOUNT = {
     "indeterminate": 0, "recovered": 0, "lost": [], "never_started": [], "started_not_finished": [], "died": [],
     "stalled": [], "duplicated": [], "extra_starts": 0, "unexpected": [], "invalid": [],
 }  # fmt: skip
+ANSWER = {"sent": 500, "published": 500, "unsent": 0, "problems": [], "locust": {"requests": 500, "failures": 0}}
 COUNTS = {check.IN_LEDGER: 12000, check.BY_LOCUST: 12000, check.BY_BROKER: 12000, check.LEFT: 0}
 CELLS = {"stored": "stored", "ignored": "ignored", CONTROL: "stored"}
 
@@ -64,7 +65,7 @@ def turn(rng: np.random.Generator, number: int, place: int, cell: str, noise: fl
         values = {measure: value * effect.get(measure, 1.0) for measure, value in values.items()}
     values |= {"offered_rate": 550.0, "achieved_rate": 549.0, "lag_p99": 0.8}
     phases = {name: phase() for name in (BACKLOG, DRAIN, PACED)}
-    return Turn(round=number, place=place, cell=cell, number=0, phases=phases, sent={}, values=values)
+    return Turn(round=number, place=place, cell=cell, number=0, phases=phases, sent={PACED: ANSWER}, values=values)
 
 
 def phase(seconds: float = 1.0) -> Phase:

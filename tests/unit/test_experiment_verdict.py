@@ -1,12 +1,14 @@
 """From numbers to a verdict, and the checks that forbid one."""
 
 from dataclasses import replace
+from typing import Any
 
 import made_up
 import pytest
 
 from rig.experiment import check
 from rig.experiment.compare import compare, words
+from rig.experiment.record import PACED
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL, Expectation
 from rig.experiment.stats import Interval
@@ -105,6 +107,12 @@ def counted(run: Result, witness: str, count: int) -> Result:
     return replace(run, counts={**run.counts, "ignored": {**made_up.COUNTS, witness: count}})
 
 
+def answered(run: Result, **answer: Any) -> Result:
+    last = max((turn for turn in run.turns if turn.cell == "ignored"), key=lambda turn: turn.round)
+    sent = {PACED: {**made_up.ANSWER, **answer}}
+    return replace(run, turns=[replace(turn, sent=sent) if turn is last else turn for turn in run.turns])
+
+
 BAD = {
     "lost": (lambda run: made_up.with_account(run, "ignored", lost=["id-1"]), "ignored: 1 lost (id-1)"),
     "unexpected": (lambda run: made_up.with_account(run, "stored", unexpected=list("abcd")), "4 unexpected (a, b, c,"),
@@ -114,6 +122,8 @@ BAD = {
     "broker": (lambda run: counted(run, check.BY_BROKER, 12001), "12001 tasks acknowledged at the broker"),
     "left": (lambda run: counted(run, check.LEFT, 2), "2 tasks left in the broker"),
     "pacing": (lambda run: paced(run, 500.0), "reached 91% of the rate it was offered"),
+    "unsent": (lambda run: answered(run, unsent=3), "3 tasks that were planned were never sent"),
+    "generator": (lambda run: answered(run, problems=["a user failed"]), "ignored, round 8: a user failed"),
     "control": (lambda run: shifted(run, CONTROL, 1.2), "two cells of the same variant differ by"),
     "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C"),
 }
