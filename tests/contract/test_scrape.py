@@ -74,9 +74,21 @@ def test_compose_mounts_what_prometheus_reads() -> None:
 def test_the_length_of_every_queue_is_asked_for() -> None:
     workers = load(ROOT / "compose/stack.yaml")["services"].values()
     queues = {queue for worker in workers for queue in re.findall(r" -Q (\w+)", str(worker.get("command", "")))}
-    (keys,) = JOBS["redis"]["params"]["check-single-keys"]
+    (keys,) = JOBS["redis-queues"]["params"]["check-keys"]
     assert len(queues) == 5
-    assert set(keys.split(",")) == {f"db0={key}" for key in queues | {"unacked"}}
+    assert set(keys.split(",")) == {f"db0={queue}*" for queue in queues} | {"db0=[u]nacked"}
+
+
+@each_topology
+def test_the_lengths_of_a_redis_brokers_queues_are_asked_for_and_may_be(topology: Path) -> None:
+    brokers = {target for target, labels in targets(topology) if labels.get("part") == "broker"}
+    asked = {target for target, labels in targets(topology) if labels["__scrape"] == "redis-queues"}
+    assert brokers == asked
+    rights = topology / "broker.acl.template"
+    assert rights.exists() == bool(brokers)
+    if brokers:
+        (monitor,) = [line for line in rights.read_text().splitlines() if line.startswith("user monitor")]
+        assert {"+scan", "+type", "+llen", "+hlen", "+memory|usage"} <= set(monitor.split())
 
 
 def test_borrowed_metrics_are_borrowed_from_jobs_that_exist() -> None:

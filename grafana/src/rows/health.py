@@ -43,7 +43,11 @@ healthy = Row(
             title="Waiting in queues", kind="stat", unit="short", width=3, height=4,
             description="Tasks in the broker that no worker holds. Growing over minutes: workers are slower than "
             "publishers, and every task waits longer than the one before.",
-            queries=(Query(expr=f"sum(max by (queue_name) (celery_queue_length{{{QUEUES}}}))", legend="waiting"),),
+            queries=(
+                Query(
+                    expr=f"sum(max by (queue_name) (celery_queue_length{{{QUEUES}}})) or vector(0)", legend="waiting"
+                ),
+            ),
         ),
         Panel(
             title="End to end p99", kind="stat", unit="s", width=3, height=4,
