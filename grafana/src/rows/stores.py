@@ -10,8 +10,8 @@ broker = Row(
     panels=(
         Panel(
             title="Queue length", unit="short",
-            description="Tasks that no worker holds yet. A steady climb: more comes in than goes out. On Redis an empty "
-            "queue has no line.",
+            description="Tasks that no worker holds yet. A steady climb: more comes in than goes out. On Redis an "
+            "empty queue has no line.",
             queries=(
                 Query(
                     expr=f"max by (queue_name) (celery_queue_length{{{QUEUES}}})", legend="{{queue_name}}"
