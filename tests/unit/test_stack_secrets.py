@@ -97,9 +97,9 @@ def test_templates_are_rendered_and_unchanged_files_stay_the_same_file(tmp_path:
     template.write_text("user app on #${A}\n")
     (path,) = templates.render(tmp_path / "compose", tmp_path / "secrets", {"A": "1"})
     assert path.read_text() == "user app on #1\n"
-    before, digest = path.stat().st_ino, templates.digest([path])
+    before, digest = path.stat().st_ctime_ns, templates.digest([path])
     templates.render(tmp_path / "compose", tmp_path / "secrets", {"A": "1"})
-    assert (path.stat().st_ino, templates.digest([path])) == (before, digest)
+    assert (path.stat().st_ctime_ns, templates.digest([path])) == (before, digest)
     templates.render(tmp_path / "compose", tmp_path / "secrets", {"A": "2"})
     assert templates.digest([path]) != digest
 
