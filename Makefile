@@ -1,7 +1,7 @@
 # Thin verbs over the `rig` command; `make help` lists them. Every setting is explained in .env, and any of them can be
 # given here: make up TOPOLOGY=redis IMAGES=debian
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs doctor load bench test check clean
+.PHONY: help up down status logs doctor load bench test check clean compose-plugin
 SHELL := /bin/bash
 
 READY := .venv/.ready
@@ -35,10 +35,10 @@ load: $(READY) ## Drive it with Locust (web UI), or ARGS="--headless -t 20s"
 bench: $(READY) ## The first experiment: what do results cost? About three minutes
 	@$(RIG) run loadtests/experiments/ignore_result.toml $(ARGS)
 
-test: $(READY) ## All tests: unit, contract, and the stack on each topology (ARGS go to pytest)
+test: $(READY) compose-plugin ## All tests: unit, contract, and the stack on each topology (ARGS go to pytest)
 	@.venv/bin/python -m pytest $(ARGS)
 
-check: $(READY) ## ruff, mypy, shellcheck, and Compose's own check of each topology
+check: $(READY) compose-plugin ## ruff, mypy, shellcheck, and Compose's own check of each topology
 	.venv/bin/ruff check .
 	.venv/bin/mypy --strict
 	git ls-files -z '*.sh' | xargs -0 .venv/bin/shellcheck
@@ -49,6 +49,10 @@ clean: ## Delete the deployment with its data, the images built here, and the en
 	@if [ -e $(READY) ]; then $(RIG) down --volumes; fi
 	@docker images --quiet 'celery-rig/*' | sort -u | xargs --no-run-if-empty docker image rm --force
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# `rig up` sees to engine and Compose itself; tests and checks that only read the files need Compose as well.
+compose-plugin:
+	@docker compose version >/dev/null 2>&1 || [ "$(RIG_NO_INSTALL)" = 1 ] || compose/install-docker.sh
 
 # Anew whenever the requirements or what the package says about itself have changed.
 $(READY): requirements/dev.txt requirements/make-env.sh pyproject.toml
