@@ -119,12 +119,12 @@ class _Finder:
         )
 
     def _ports(self) -> dict[str, int]:
-        """Return service name -> port of 127.0.0.1, from the *_PORT values that `make up` wrote."""
+        """Return service name -> port of 127.0.0.1 as `make up` found it: the environment may say 0, any."""
         service_of = {variable: service for service, variable in _PORT_OF.items()}
         return {
-            service_of.get(name, name.removesuffix("_PORT").lower().replace("_", "-")): int(self.values[name])
-            for name in self.stack
-            if name.endswith("_PORT") and self.values[name].isdecimal()
+            service_of.get(name, name.removesuffix("_PORT").lower().replace("_", "-")): int(value)
+            for name, value in self.stack.items()
+            if name.endswith("_PORT") and value.isdecimal()
         }
 
     def _url(self, which: str, ports: Mapping[str, int]) -> str:
