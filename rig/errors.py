@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-class BadInput(Exception):
+class BadInput(Exception):  # noqa: N818 - it names what the user gave, not what we did wrong
     """The user must change something: every problem found, one line each. The CLI exits with 2."""
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -14,4 +14,4 @@ class BadInput(Exception):
 
 
 class StackError(Exception):
-    """A container or the engine did not do what it was asked: what, and the last lines it logged. The CLI exits with 1."""
+    """A container or the engine did not do as asked: what, and the last lines it logged. The CLI exits with 1."""

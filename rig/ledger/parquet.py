@@ -31,7 +31,7 @@ SCHEMA = pa.schema(
 
 
 def write(ledger: Ledger, path: Path) -> int:
-    """Write `path` and return the number of tasks; memory is that of some `SLOTS_IN_MEMORY` slots, whatever the size."""
+    """Write `path` and return the number of tasks; memory is that of `SLOTS_IN_MEMORY` slots, whatever the size."""
     count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=1) as writer:
         for tasks in partitions(ledger):

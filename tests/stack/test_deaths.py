@@ -38,7 +38,7 @@ def draw(stack: Stack) -> Account:
 
 @pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
 def test_a_killed_worker_loses_what_it_was_running_and_the_account_names_it(stack: Stack) -> None:
-    load = start_load(stack, "tests/stack/loads/held.py", seconds=8, rate=20)
+    load = start_load(stack, "tests/stack/loads/held.py", seconds=8, rate=5)
     tasks_before = len(stack.tasks())
     wait_until("the load to be under way", lambda: len(stack.tasks()) > tasks_before + 20)
     kill(stack, "worker-short")
