@@ -11,6 +11,8 @@ address = "0.0.0.0"  # noqa: S104 - inside its container; the host publishes it 
 port = 5555
 basic_auth = [f"admin:{read_secret('FLOWER_PASSWORD_FILE')}"]
 
+inspect_timeout = 3000.0  # milliseconds; the default, 1000, misses busy workers, and with them their queues
+
 # By default Flower switches task events ON in every worker it sees, which costs a short task a quarter of its
 # throughput. Workers and their heartbeats show without; only tasks of workers started with -E (worker-long) are listed.
 enable_events = False
