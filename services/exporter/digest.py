@@ -37,10 +37,10 @@ _WAITS: Final = ((SENT, RECEIVED, "queue_wait"), (RECEIVED, STARTED, "prefetch_w
 _TOLD_END = 1 << 2  # of `_WAITS`
 
 
-def digest(batch: Batch, tally: Tally, window: Window) -> tuple[Bits, Mask]:
-    """Count what is new in `batch`; return the new state of each row, and whether the row is done."""
+def digest(batch: Batch, tally: Tally, window: Window, until: int) -> tuple[Bits, Mask]:
+    """Count what is new in `batch` and happened `until` then; return each row's new state, and whether it is done."""
     sends = is_send(batch.rows)
-    state = _state(batch.rows)
+    state = _state(batch.rows, until)
     new = _New(batch, state & ~batch.state)
     new.count_sends(sends)
     new.count_runs(~sends)
@@ -154,9 +154,16 @@ class _New:
         self._durations.append((name, self._series[at], self._rows[at, end] - begin[both]))
 
 
-def _state(rows: Ints) -> Bits:
-    """Return which words of each slot are written, as bits."""
-    state: Bits = np.packbits(rows[:, WORDS_SEEN_AS_BITS] != 0, axis=1, bitorder="little")[:, 0]
+def _state(rows: Ints, until: int) -> Bits:
+    """Return what had happened in each slot at the moment `until`, as bits.
+
+    What came later is left for the next poll: so each event is counted by the poll, and before or after a restart by
+    the exporter, into whose time it falls.
+    """
+    stamps = rows[:, WORDS_SEEN_AS_BITS]
+    happened = (stamps != 0) & (stamps <= until)
+    happened[:, -1] &= rows[:, record.FINISHED] <= until  # the outcome carries no time of its own
+    state: Bits = np.packbits(happened, axis=1, bitorder="little")[:, 0]
     return state
 
 

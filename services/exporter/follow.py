@@ -20,6 +20,7 @@ BATCH: Final = 16384  # new slots digested at a time: bounds memory when a backl
 KEEP: Final = "KEEP"  # a file of this name in a directory: remove no segment from it
 BOOKMARK: Final = ".counted"  # what has been scraped, so that a restarted exporter counts nothing twice
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # monotonic stamps compare only within one boot
+UNSCRAPED: Final = 60.0  # seconds that a finished segment waits for the scrape that shows its counts to somebody
 FORGET_AFTER: Final = 3600.0  # seconds until a host that is gone vanishes from the metrics: longer than alerts wait
 
 Host = tuple[str, str]  # role, hostname
@@ -37,7 +38,8 @@ class Follower:
         self.hosts: dict[Host, float] = {}  # when each last had a living process, in seconds of the monotonic clock
         self._workers: set[Host] = set()  # those that have received or run a task
         self._directory = directory
-        self._left: set[Path] = set()  # files that are read, or cannot be, and stay
+        self._left: set[Path] = set()  # files that are read, or cannot be: not to be opened again
+        self._finished: dict[Path, float] = {}  # those to be removed, and when they were found finished
         self._poll_began = 0
         self._bookmark = self._read_bookmark()
 
@@ -63,7 +65,7 @@ class Follower:
         gauges = dict.fromkeys(self._workers, (0, 0, 0))
         for segment in self.segments.values():
             host = (segment.role, segment.host)
-            if host in gauges:  # every segment that is still followed has a living writer
+            if segment.writer_lives and host in gauges:
                 _, active, unacked = gauges[host]
                 part = segment.open_slots()
                 more_active, more_unacked = open_tasks(part) if part else (0, 0)
@@ -74,8 +76,15 @@ class Follower:
         """Return how many segments are followed, by (role, state): open, closed (full, with unfinished slots)."""
         return Counter((s.role, "closed" if s.closed else "open") for s in self.segments.values())
 
-    def bookmark(self) -> None:
-        """Remember on disk that all that was counted so far has been scraped."""
+    def scraped(self) -> None:
+        """Note that all that was counted so far has been scraped.
+
+        Only now may finished segments go: if the exporter dies, the next one counts from here on, and needs them.
+        """
+        self._write_bookmark()
+        self._remove(list(self._finished))
+
+    def _write_bookmark(self) -> None:
         path = self._directory / BOOKMARK
         fresh = path.with_suffix(".new")
         try:
@@ -151,7 +160,7 @@ class Follower:
         if not parts:
             return
         batch = join([part for _, part in parts])
-        state, done = digest(batch, self.tally, self.window)
+        state, done = digest(batch, self.tally, self.window, self._poll_began)
         start = 0
         for segment, part in parts:
             end = start + len(part)
@@ -171,20 +180,23 @@ class Follower:
             segment.problems.clear()
             if segment.finished:
                 self._drop(segment)
-                self._remove(segment.path)
+                self._left.add(segment.path)
+                self._finished[segment.path] = time.monotonic()
+        self._remove([path for path, since in self._finished.items() if time.monotonic() - since > UNSCRAPED])
 
     def _drop(self, segment: Segment) -> None:
         segment.close()
         del self.segments[segment.path]
 
-    def _remove(self, path: Path) -> None:
-        if (path.parent / KEEP).exists():
-            self._left.add(path)
-            return
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            self._leave(path, "cannot remove segment", str(error))
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
+            del self._finished[path]
+            if (path.parent / KEEP).exists():
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self._leave(path, "cannot remove segment", str(error))
 
     def _leave(self, path: Path, problem: str, why: str) -> None:
         self._left.add(path)

@@ -106,7 +106,7 @@ class LedgerCollector(Collector):
         with self._lock:
             self._poll()
             metrics = [*self._task_metrics(), *self._worker_metrics(), *self._ledger_metrics()]
-            self._follower.bookmark()
+            self._follower.scraped()
         yield from metrics
 
     def describe(self) -> Iterable[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import mmap
@@ -57,6 +58,7 @@ class Segment:
         self.path = path
         self.problems: Counter[str] = Counter()  # found since the follower last asked
         self.writer_lives = True
+        self._complete = False  # the writer was gone before this poll began: nothing is later than what it counts
         self.is_worker = False
         self.counted_until = 0  # stamps up to this moment were counted by an exporter before this one
         self._tally = tally
@@ -79,17 +81,17 @@ class Segment:
     def finished(self) -> bool:
         """Whether everything has been taken and nothing can change any more."""
         if not self.writer_lives:
-            return not self._types[self._used :].any()
+            return self._complete and not self._types[self._used :].any()
         # Until its writer is gone, a segment that was closed before it was full may get a late slot of another thread.
         return self.closed and self._used == len(self._slots) and not self._pending
 
     def check_writer(self) -> None:
-        """Find out whether the writer still lives; it holds a lock on the file for as long as it may write."""
-        if self.writer_lives:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
+        """Find out, once a poll, whether the writer still lives: it holds a lock for as long as it may write."""
+        if not self.writer_lives:
+            self._complete = True
+            return
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self.writer_lives = False
 
     def open_slots(self) -> Batch | None:

@@ -89,3 +89,10 @@ def durations(follower: Follower) -> dict[str, tuple[int, float]]:
 
 def segment_files(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.glob("*.led"))
+
+
+def read_to_the_end(follower: Follower) -> None:
+    """Poll until writers that are gone are done with: one poll finds out that they are, the next is after their end."""
+    follower.poll()
+    follower.poll()
+    follower.scraped()

@@ -15,7 +15,7 @@ import pytest
 from exporter.follow import Follower
 from exporter.metrics import PROBLEM_KINDS
 from exporter.window import Window
-from exporter_cell import MS, Cell, durations, events, segment_files, stamp_run, stamp_send, task_id
+from exporter_cell import MS, Cell, durations, events, read_to_the_end, segment_files, stamp_run, stamp_send, task_id
 
 from rig.ledger import record
 from rig.ledger.writer import Writer
@@ -177,8 +177,36 @@ def test_full_segments_are_removed_once_their_slots_are_done(tmp_path: Path, mak
     for send in sends:
         stamp_send(send, published=2)
     cell.follower.poll()
+    cell.follower.scraped()
     assert len(segment_files(tmp_path)) == 1, "the second segment is still written to"
     assert events(cell.follower) == {"sent": 6}
+
+
+def test_a_finished_segment_waits_for_a_scrape_but_not_for_ever(
+    tmp_path: Path, make_cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counts have been shown to nobody: an exporter that takes over now needs them."""
+    cell = make_cell(tmp_path, slots=4)
+    cell.send(1, sent=1, published=2)
+    cell.close()
+    for _ in range(3):
+        cell.follower.poll()
+        assert len(segment_files(tmp_path)) == 1
+        assert events(cell.follower) == {"sent": 1}
+    monkeypatch.setattr("exporter.follow.UNSCRAPED", -1.0)
+    cell.follower.poll()
+    assert segment_files(tmp_path) == []
+
+
+def test_what_lies_in_the_future_is_left_for_a_later_poll(cell: Cell) -> None:
+    soon = time.monotonic_ns() + 50 * MS
+    cell.send(1, sent=1, published=soon)
+    cell.run(1, started=1, outcome="succeeded", finished=soon)
+    cell.follower.poll()
+    assert events(cell.follower) == {"started": 1}
+    time.sleep(0.06)
+    cell.follower.poll()
+    assert events(cell.follower) == {"sent": 1, "started": 1, "succeeded": 1}
 
 
 def test_a_prefork_main_segment_waits_for_the_pool_process(tmp_path: Path, make_cell: Callable[..., Cell]) -> None:
@@ -190,6 +218,7 @@ def test_a_prefork_main_segment_waits_for_the_pool_process(tmp_path: Path, make_
     pool = cell.run(1, started=3, outcome="succeeded", finished=4)
     cell.follower.poll()
     cell.follower.poll()  # unfinished slots are looked at before fresh ones
+    cell.follower.scraped()
     assert not first.exists()
     assert second.exists()
     assert pool
@@ -201,6 +230,7 @@ def test_a_pool_process_is_done_with_a_task_when_it_has_finished_it(
     cell = make_cell(tmp_path, slots=1)
     held = [cell.run(number, started=1, outcome="succeeded", finished=2) for number in (1, 2)]
     cell.follower.poll()
+    cell.follower.scraped()
     assert len(segment_files(tmp_path)) == 1
     assert held
 
@@ -209,9 +239,10 @@ def test_a_closed_segment_with_room_is_kept_until_its_writer_is_gone(cell: Cell)
     held = [cell.send(1, sent=1, published=2)]
     cell.sender.close()
     cell.follower.poll()
+    cell.follower.scraped()
     assert len(segment_files(cell.directory)) == 1
     held.clear()
-    cell.follower.poll()
+    read_to_the_end(cell.follower)
     assert segment_files(cell.directory) == []
 
 
@@ -223,6 +254,7 @@ def test_a_keep_file_keeps_segments_and_they_are_not_read_again(tmp_path: Path, 
     cell.close()
     for _ in range(3):
         cell.follower.poll()
+        cell.follower.scraped()
         assert events(cell.follower) == {"sent": 8}
     assert len(segment_files(tmp_path)) == 2
     assert not cell.follower.segments
@@ -257,7 +289,7 @@ def test_a_hole_left_by_a_dead_writer_is_a_problem_and_what_follows_is_read(cell
     cell.sender.segment.next_word()
     cell.send(3, sent=1, published=2)
     cell.sender.close()
-    cell.follower.poll()
+    read_to_the_end(cell.follower)
     assert events(cell.follower) == {"sent": 2}
     assert cell.follower.problems == {"hole": 1}
     assert segment_files(cell.directory) == []
@@ -334,7 +366,7 @@ def test_a_killed_worker_goes_down_and_its_segment_is_read_and_removed(
         assert len(segment_files(tmp_path)) == 1
         worker.send_signal(signal.SIGKILL)
         worker.wait(10)
-    follower.poll()
+    read_to_the_end(follower)
     assert list(follower.worker_gauges().values()) == [(0, 0, 0)]
     assert events(follower) == {"received": 100, "started": 100}
     assert segment_files(tmp_path) == []
@@ -348,7 +380,7 @@ def test_a_restarted_exporter_goes_on_where_the_last_scrape_was(
     cell.whole_task(1, start=now - 100 * MS)
     half_done = cell.run(2, started=now - 50 * MS)
     cell.follower.poll()
-    cell.follower.bookmark()
+    cell.follower.scraped()
     again = follow(tmp_path)
     again.poll()
     assert events(again) == {}
@@ -356,6 +388,7 @@ def test_a_restarted_exporter_goes_on_where_the_last_scrape_was(
     later = time.monotonic_ns()
     stamp_run(half_done, body_done=later, outcome="failed", finished=later)
     cell.whole_task(3, start=later)
+    time.sleep(0.04)  # until the last of its stamps is no more in the future
     again.poll()
     assert events(again) == {**ONE_TASK, "failed": 1}
     assert durations(again)["runtime"] == (2, pytest.approx(8.0 + (later - now) / MS + 50, abs=1e-5))
@@ -369,7 +402,7 @@ def test_an_ack_after_a_restart_does_not_count_the_outcome_again(
     now = time.monotonic_ns()
     slot = cell.receive(1, received=now - 9, started=now - 8, outcome="succeeded", finished=now - 7)
     cell.follower.poll()
-    cell.follower.bookmark()
+    cell.follower.scraped()
     stamp_run(slot, acked=time.monotonic_ns())
     again = follow(tmp_path)
     again.poll()
@@ -431,7 +464,7 @@ def test_counts_stay_exact_and_monotonic_while_threads_write(
         assert all(now[name] >= number for name, number in seen.items())
         seen = now
     writer.close()
-    follower.poll()
+    read_to_the_end(follower)
     assert events(follower) == dict.fromkeys(("received", "started", "acked", "succeeded"), 4000)
     assert not follower.problems
     assert segment_files(tmp_path) == []

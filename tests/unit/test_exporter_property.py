@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from exporter.follow import Follower
-from exporter_cell import Cell, events, stamp_run, stamp_send, task_id
+from exporter_cell import Cell, events, read_to_the_end, stamp_run, stamp_send, task_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,32 +46,34 @@ class Play:
             self.expected[EVENT_OF[what]] += 1
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    order=st.permutations(TURNS),
-    polls=st.sets(st.integers(0, len(TURNS))),
-    restarts=st.sets(st.integers(0, len(TURNS))),
-)
+moments = st.sets(st.integers(0, len(TURNS)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(order=st.permutations(TURNS), polls=moments, scrapes=moments, restarts=moments)
 def test_every_event_is_counted_once(
-    order: list[tuple[int, tuple[str, ...]]], polls: set[int], restarts: set[int]
+    order: list[tuple[int, tuple[str, ...]]], polls: set[int], scrapes: set[int], restarts: set[int]
 ) -> None:
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         follower = stack.enter_context(contextlib.closing(Follower(Path(directory))))
         play = Play(Cell(Path(directory), follower, slots=3))
-        scraped: Counter[str] = Counter()  # by followers that are gone
+        before: Counter[str] = Counter()  # what followers that are gone were last scraped with
+        scraped: Counter[str] = Counter()  # what this one was last scraped with
         for at, turn in enumerate(order):
             if at in polls:
-                before = events(follower)
+                so_far = Counter(events(follower))
                 follower.poll()
-                assert Counter(events(follower)) >= Counter(before)
+                assert Counter(events(follower)) >= so_far
+            if at in scrapes:
+                follower.poll()
+                follower.scraped()
+                scraped = Counter(events(follower))
+                assert before + scraped == play.expected
             if at in restarts:
-                follower.poll()
-                follower.bookmark()
-                scraped += Counter(events(follower))
-                assert scraped == play.expected
+                before, scraped = before + scraped, Counter()
                 follower = stack.enter_context(contextlib.closing(Follower(Path(directory))))
             play.turn(*turn)
         play.cell.close()
-        follower.poll()
-        assert scraped + Counter(events(follower)) == play.expected
+        read_to_the_end(follower)
+        assert before + Counter(events(follower)) == play.expected
         assert not follower.problems
