@@ -19,7 +19,7 @@ from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 QUEUES = ("short", "long", "io", "critical", "bulk")
-DEAD_LETTERS = "dead-letters"  # declared by compose/topologies/rabbitmq/definitions.json.template
+DEAD_LETTERS = "dead-letters"  # on RabbitMQ; compose/topologies/rabbitmq/definitions.json.template declares them all
 CANARY_INTERVAL = 10.0
 
 

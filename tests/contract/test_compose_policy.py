@@ -262,6 +262,19 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return importlib.reload(app.celeryconfig)
 
 
+def test_rabbitmq_has_the_queues_of_the_application(settings: Any) -> None:
+    text = (ROOT / "compose/topologies/rabbitmq/definitions.json.template").read_text()
+    declared = {queue["name"]: queue["arguments"] for queue in json.loads(text)["queues"]}
+    assert declared.pop(settings.DEAD_LETTERS)
+    assert declared == {queue.name: queue.queue_arguments for queue in settings.task_queues}
+
+
+def test_rabbitmq_knows_no_guest_and_keeps_the_application_out_of_its_management() -> None:
+    text = (ROOT / "compose/topologies/rabbitmq/definitions.json.template").read_text()
+    tags = {user["name"]: user["tags"] for user in json.loads(text)["users"]}
+    assert tags == {"app": [], "admin": ["administrator"], "monitor": ["monitoring"]}
+
+
 def test_pickle_is_refused(settings: Any) -> None:
     assert settings.accept_content == settings.result_accept_content == ["json"]
 
