@@ -35,7 +35,7 @@ class Load:
     backlog: int = 1500  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
-    share: float = 0.5  # paced rate as a share of the slowest cell's drain capacity in the warm-up round
+    share: float = 0.3  # paced rate as a share of the slowest cell's drain capacity in the warm-up round
     seconds: float = 2.0  # length of the paced phase
 
 
