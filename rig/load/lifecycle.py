@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ class Lifecycle:
         self._stopping: set[str] = set()
         if not isinstance(self.runner, WorkerRunner):
             self.options.rig_run = self.session.run
+            _keep_statistics(environment.stats)
         self._listen()
 
     def _listen(self) -> None:
@@ -219,6 +221,7 @@ def prepare(environment: Any, **_: Any) -> None:
     if options.spawn_rate is None:
         options.spawn_rate = DEFAULT_USERS
     environment.stop_timeout = environment.stop_timeout or STOP_TIMEOUT
+    gevent.signal_handler(signal.SIGINT, _interrupt)
     precision.install()
     forked = bool(options.processes) and isinstance(runner, WorkerRunner)  # then the master speaks for all
     try:
@@ -233,6 +236,14 @@ def prepare(environment: Any, **_: Any) -> None:
         sys.exit(2)
 
 
+def _interrupt() -> None:
+    """Give Ctrl-C to the greenlet in which Locust waits for it.
+
+    Python raises KeyboardInterrupt in whatever runs just then: as a rule a user who is sending.
+    """
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
 def _dismiss_workers(environment: Any) -> None:
     """Tell forked workers to quit: they do not notice that their master is gone before they have heard from it once."""
     options, runner = environment.parsed_options, environment.runner
@@ -241,3 +252,14 @@ def _dismiss_workers(environment: Any) -> None:
         while len(runner.clients) < options.expect_workers and time.monotonic() < deadline:
             gevent.sleep(0.02)
         runner.quit()
+
+
+def _keep_statistics(stats: Any) -> None:
+    """Let `--json` and `--json-file` leave the statistics as they are, for `end` to compare.
+
+    Locust writes them with what workers report to their master by (locust/stats.py, `get_stripped_report`), which
+    empties each entry.
+    """
+    stats.serialize_stats = lambda: [
+        entry.serialize() for entry in stats.entries.values() if entry.num_requests or entry.num_failures
+    ]

@@ -59,8 +59,12 @@ class Stack:
         if user:
             token = base64.b64encode(f"{user}:{password}".encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - always http, as above
-            return bytes(answer.read())
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - always http, as above
+                return bytes(answer.read())
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            raise
 
     def secret(self, name: str) -> str:
         return (self.checkout.secrets / name).read_text().strip()

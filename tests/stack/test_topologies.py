@@ -35,8 +35,15 @@ def test_a_canary_ran_on_every_queue_before_up_came_back(stack: Stack) -> None:
 
 
 def test_every_published_id_ran_once_and_four_counters_agree(stack: Stack) -> None:
-    for quiet in ("beat", "flower"):  # so that nobody but Locust sends, and what the broker counts is all Locust's
-        stack.compose.run("stop", quiet)
+    quiet = ("beat", "flower")  # so that nobody but Locust sends, and what the broker counts is all Locust's
+    stack.compose.run("stop", *quiet)
+    try:
+        four_counters(stack)
+    finally:
+        stack.compose.run("start", *quiet)
+
+
+def four_counters(stack: Stack) -> None:
     before = Counters(stack)
     statistics = stack.locust("-f", "loadtests/", "-u", "20", "-r", "20", "-t", "10s")
     assert [entry["name"] for entry in statistics if entry["num_failures"]] == []
@@ -56,7 +63,6 @@ def test_every_published_id_ran_once_and_four_counters_agree(stack: Stack) -> No
     assert in_ledger == by_locust
     wait_until(f"the broker to count {in_ledger}", lambda: before.broker_agrees(in_ledger), seconds=30)
     wait_until(f"the exporter to count {in_ledger}", lambda: before.exporter_since() == in_ledger, seconds=60)
-    stack.compose.run("start", "beat", "flower")
 
 
 class Counters:
