@@ -13,6 +13,8 @@ from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rig.load.target import Target
 
@@ -48,14 +50,21 @@ def _settings(target: Target) -> dict[str, Any]:
         # Nobody answers heartbeats while a load idles between turns, so the broker must not expect them.
         "broker_heartbeat": 0,
         "broker_connection_timeout": CONNECT_TIMEOUT,
-        "task_publish_retry_policy": {"max_retries": 20, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        # Some 17 s, longer than a failover takes. kombu counts each of several URLs as one try.
+        "task_publish_retry_policy": {
+            "max_retries": 20 * (target.broker_url.count(";") + 1),
+            "interval_start": 0, "interval_step": 0.2, "interval_max": 1,
+        },
         "redis_socket_timeout": SOCKET_TIMEOUT,
         "redis_socket_connect_timeout": CONNECT_TIMEOUT,
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": 25,
         "broker_transport_options": transport_options(target, target.broker_url, target.sentinel_master),
-        "result_backend_transport_options": transport_options(target, target.result_url, target.sentinel_result_master),
-    }
+        "result_backend_transport_options": {
+            "retry_policy": {"max_retries": 20, "interval_start": 0, "interval_step": 0.5, "interval_max": 2},
+            **transport_options(target, target.result_url, target.sentinel_result_master),
+        },
+    }  # fmt: skip
     for name, value in target.settings.items():
         ours = settings.get(name)
         settings[name] = ours | value if isinstance(ours, dict) and isinstance(value, dict) else value
@@ -74,8 +83,13 @@ def transport_options(target: Target, url: str, master: str, timeout: float = SO
         "health_check_interval": 25,
     }
     if url.startswith("sentinel"):
-        sentinel = {"socket_timeout": CONNECT_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
+        sentinel: dict[str, Any] = {
+            "socket_timeout": CONNECT_TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            # redis-py asks one sentinel four times, with pauses, before it asks the next one.
+            "retry": Retry(NoBackoff(), 0),
+        }
         if target.sentinel_password:
-            sentinel["password"] = target.sentinel_password  # type: ignore[assignment]
+            sentinel["password"] = target.sentinel_password
         options |= {"master_name": master, "sentinel_kwargs": sentinel}
     return options

@@ -67,7 +67,7 @@ def resolve(environment: Mapping[str, str] = os.environ, root: Path | None = Non
 def place(url: str) -> str:
     """Return host and port of a broker's or result store's URL, several with commas: what may be shown to anybody."""
     parts = [urlsplit(part) for part in url.split(";")]
-    return ", ".join(f"{part.hostname}:{part.port}" if part.port else str(part.hostname) for part in parts)
+    return ", ".join(f"{part.hostname}:{part.port}" if part.port else part.hostname or part.scheme for part in parts)
 
 
 class _Finder:
@@ -189,7 +189,9 @@ class _Finder:
 def _complete(url: str, password: str, ports: Mapping[str, int]) -> str:
     """Return `url` with the password for its user, and with 127.0.0.1 and a published port for a service's name."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
+    host, port = parts.hostname, parts.port
+    if not host:
+        return url
     if host in ports:
         host, port = LOOPBACK, ports[host]
     where = f"{host}:{port}" if port else host

@@ -1,0 +1,226 @@
+"""Each send is one slot of the ledger and one request of Locust's, whatever becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+from celery.exceptions import TimeoutError as NoResultYet
+
+from rig.ledger import record
+from rig.ledger.reader import read_ledger
+from rig.ledger.writer import Writer
+from rig.load import ids, sender
+from rig.load.client import make_app
+from rig.load.sender import Sender
+from rig.load.target import Target
+
+
+class Result:
+    """What a task's result looks like to a sender."""
+
+    def __init__(self, value: Any, status: str = "SUCCESS") -> None:
+        self.value, self.status = value, status
+
+    def get(self, timeout: float, propagate: bool) -> Any:
+        assert (timeout > 0, propagate) == (True, False)
+        if isinstance(self.value, NoResultYet | OSError | gevent.GreenletExit):
+            raise self.value
+        return self.value
+
+    def successful(self) -> bool:
+        return self.status == "SUCCESS"
+
+
+class Bench:
+    """A sender with a real ledger, an application that does as it is told, and a list in place of Locust."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.answer: Any = None
+        self.calls: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.during: Callable[[], None] = lambda: None
+        app = SimpleNamespace(
+            send_task=self.send_task, conf=SimpleNamespace(task_default_queue="celery", task_ignore_result=True)
+        )
+        self.writer = Writer(directory, "locust", "r")
+        self.sender = Sender(app, self.writer, lambda **request: self.requests.append(request))
+        self.sender.begin(ids.task_ids("0badcafe", 7, 3))
+
+    def send_task(self, name: str, args: Any, kwargs: Any, **options: Any) -> Any:
+        self.calls.append({"name": name, "args": args, "kwargs": kwargs, **options})
+        self.during()
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def slots(self) -> list[dict[str, int]]:
+        """Every SEND slot in the files: its stamps by name, 0 for never."""
+        self.writer.close()
+        ledger = read_ledger(self.directory)
+        assert ledger.problems == []
+        words = record.SEND_STAMPS | {"expires": record.EXPIRES}
+        return [
+            {"id": slot["id"].decode(), "queue": segment.kinds[slot["kind"]][1]}
+            | {name: int(slot["w"][word - 5]) for name, word in words.items()}
+            for segment in ledger.segments
+            for slot in segment.slots
+        ]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_send_is_claimed_stamped_and_counted(bench: Bench) -> None:
+    task_id = bench.sender.send("app.noop", (1,), {"a": 2}, queue="short", priority=3)
+    (call,), (request,), (slot,) = bench.calls, bench.requests, bench.slots()
+    assert call == {
+        "name": "app.noop", "args": (1,), "kwargs": {"a": 2}, "task_id": task_id, "queue": "short", "priority": 3,
+        "ignore_result": True,
+    }  # fmt: skip
+    assert (slot["id"], slot["queue"]) == (task_id, "short")
+    assert 0 < slot["sent"] <= slot["published"]
+    assert (slot["planned"], slot["send_failed"], slot["fetched"], slot["expires"]) == (0, 0, 0, 0)
+    assert (request["request_type"], request["name"], request["exception"]) == ("send", "app.noop on short", None)
+    assert request["response_time"] == (slot["published"] - slot["sent"]) / 1e6
+    assert (bench.sender.tally.sent, bench.sender.tally.published, bench.sender.tally.failed) == (1, 1, 0)
+
+
+def test_the_slot_is_there_before_the_broker_has_the_task(bench: Bench) -> None:
+    seen: list[Any] = []
+    bench.during = lambda: seen.extend(read_ledger(bench.directory).segments[0].slots.copy())
+    bench.sender.send("app.noop")
+    assert [(slot["id"], slot["w"][record.SENT - 5] > 0, slot["w"][record.PUBLISHED - 5]) for slot in seen] == [
+        (b"0badcafe-0007-4003-8000-000000000000", True, 0)
+    ]
+    assert bench.slots()[0]["queue"] == "celery"
+
+
+def test_response_time_counts_from_the_plan(bench: Bench) -> None:
+    planned = sender.monotonic_ns() - 25_000_000
+    bench.sender.send("app.noop", planned_ns=planned)
+    bench.sender.send("app.noop", planned_ns=sender.monotonic_ns())
+    late, prompt = bench.slots()
+    assert late["planned"] == planned
+    assert bench.requests[0]["response_time"] == (late["published"] - planned) / 1e6 >= 25
+    assert list(bench.sender.tally.lag_ns) == [slot["sent"] - slot["planned"] for slot in (late, prompt)]
+    assert bench.sender.tally.late == 1
+
+
+def test_what_goes_wrong_is_a_failure_in_words_and_in_the_ledger(bench: Bench) -> None:
+    wrapped = RuntimeError("wrapper")
+    wrapped.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    bench.answer = wrapped
+    bench.sender.send("app.noop", queue="short")
+    (slot,), (request,) = bench.slots(), bench.requests
+    assert (slot["published"], slot["send_failed"] >= slot["sent"]) == (0, True)
+    assert str(request["exception"]) == repr(request["exception"])
+    assert "ConnectionRefusedError: [Errno 111] Connection refused" in str(request["exception"])
+    assert (bench.sender.tally.sent, bench.sender.tally.send_failed, bench.sender.tally.failed) == (1, 1, 1)
+    assert not bench.sender.tainted
+
+
+def test_a_user_killed_while_it_sends_is_counted_and_its_connection_not_used_again(bench: Bench) -> None:
+    bench.answer = gevent.GreenletExit()
+    with pytest.raises(gevent.GreenletExit):
+        bench.sender.send("app.noop", queue="short")
+    (slot,), (request,) = bench.slots(), bench.requests
+    assert slot["send_failed"] > 0
+    assert "cut off" in str(request["exception"])
+    assert bench.sender.tainted
+
+
+def test_a_result_ends_the_request(bench: Bench) -> None:
+    bench.answer = Result(42)
+    bench.sender.send("app.echo", (42,), queue="short", wait=True, expect=42)
+    (slot,), (request,) = bench.slots(), bench.requests
+    assert bench.calls[0]["ignore_result"] is False
+    assert slot["sent"] <= slot["published"] <= slot["fetched"]
+    assert (request["request_type"], request["exception"]) == ("result", None)
+    assert request["response_time"] == (slot["fetched"] - slot["sent"]) / 1e6
+    assert bench.sender.tally.fetched == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "words", "fetched"),
+    [
+        (Result(41), "not the one that was expected", True),
+        (Result(ValueError("no"), "FAILURE"), "the task ended as FAILURE: ValueError", True),
+        (Result(NoResultYet()), "no result in 3 s", False),
+        (Result(ConnectionResetError(104, "reset")), "ConnectionResetError", False),
+    ],
+)
+def test_a_result_that_is_wrong_or_missing_is_a_failure(
+    bench: Bench, result: Result, words: str, fetched: bool
+) -> None:
+    bench.answer = result
+    bench.sender.send("app.echo", (42,), wait=True, expect=42, timeout=3)
+    (slot,), (request,) = bench.slots(), bench.requests
+    assert words in str(request["exception"])
+    assert slot["published"] > 0
+    assert bool(slot["fetched"]) is fetched
+    assert (bench.sender.tally.failed, bench.sender.tally.send_failed) == (1, 0)
+
+
+def test_a_user_killed_while_it_waits_has_published_all_the_same(bench: Bench) -> None:
+    bench.answer = Result(gevent.GreenletExit())
+    with pytest.raises(gevent.GreenletExit):
+        bench.sender.send("app.echo", wait=True)
+    (slot,), (request,) = bench.slots(), bench.requests
+    assert (slot["published"] > 0, slot["send_failed"], slot["fetched"]) == (True, 0, 0)
+    assert "cut off" in str(request["exception"])
+    assert not bench.sender.tainted
+
+
+def test_when_a_task_expires_is_in_its_slot(bench: Bench) -> None:
+    bench.sender.send("app.noop", expires=30)
+    (slot,) = bench.slots()
+    assert slot["expires"] - slot["sent"] == 30_000_000_000
+    assert bench.calls[0]["expires"] == 30
+
+
+def test_locust_keeps_a_bounded_number_of_failure_texts(bench: Bench) -> None:
+    for number in range(200):
+        bench.answer = OSError(f"port {number}")
+        bench.sender.send("app.noop")
+    texts = {str(request["exception"]) for request in bench.requests}
+    assert len(texts) <= sender.MAX_FAILURE_TEXTS + 1
+    assert "OSError" in texts
+
+
+def test_nothing_is_sent_before_a_turn_begins(tmp_path: Path) -> None:
+    app = SimpleNamespace(send_task=None, conf=SimpleNamespace(task_default_queue="celery", task_ignore_result=True))
+    idle = Sender(app, Writer(tmp_path, "locust"), lambda **_: None)
+    with pytest.raises(RuntimeError):
+        idle.send("app.noop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_client_asks_for_confirms_and_lets_settings_be_overridden(tmp_path: Path) -> None:
+    settings = {"task_compression": "gzip", "broker_transport_options": {"login_method": "PLAIN"}}
+    app = make_app(Target(topology="", broker_url="amqp://b", result_url="", ledger=tmp_path, settings=settings), ["q"])
+    assert app.conf.broker_transport_options == {"confirm_publish": True, "login_method": "PLAIN"}
+    assert app.conf.task_compression == "gzip"
+    assert (app.amqp.queues["q"].no_declare, app.amqp.queues["other"].no_declare) == (True, None)
+    assert app.conf.task_serializer == "json"
+
+
+def test_the_rigs_own_loader_does_not_record_what_the_sender_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_LOADER", "rig.instrument.loader:Loader")
+    monkeypatch.setenv("RIG_LEDGER_DIR", str(tmp_path))
+    app = make_app(Target(topology="", broker_url="memory://", result_url="", ledger=tmp_path))
+    writer = Writer(tmp_path, "locust")
+    sending = Sender(app, writer, lambda **_: None)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    sending.send("app.noop", queue="short")
+    writer.close()
+    assert [len(segment.slots) for segment in read_ledger(tmp_path).segments] == [1]
