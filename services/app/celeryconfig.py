@@ -110,7 +110,8 @@ if broker_url.startswith("amqp"):
     # Quorum queues: replicated where there are several nodes, safe on disk where there is one, with a delivery limit
     # against poison messages. The exchange is a topic exchange since Celery's native delayed delivery works with no
     # direct one, and without it tasks with a countdown or ETA fill the worker's prefetch window (RabbitMQ has no
-    # global prefetch limit to raise for them). https://docs.celeryq.dev/en/stable/userguide/routing.html
+    # global prefetch limit to raise for them).
+    # https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/rabbitmq.html#native-delayed-delivery
     task_default_queue_type = task_create_missing_queue_type = "quorum"
     task_default_exchange_type = task_create_missing_queue_exchange_type = "topic"
     _exchange = Exchange("tasks", type="topic")

@@ -29,8 +29,8 @@ primary() {
     for sentinel in sentinel-1:26379 sentinel-2:26380 sentinel-3:26381; do
         REDISCLI_AUTH=$(cat /run/secrets/sentinel_password) redis-cli -e -t 2 -h "${sentinel%:*}" -p "${sentinel#*:}" \
             sentinel get-master-addr-by-name "$master" 2> /dev/null | paste -s -d ' ' || true
-    done | sort | uniq -c | while read -r votes host port; do
-        if [ "$votes" -ge 2 ] && [ -n "$port" ]; then echo "$host $port"; fi
+    done | sort | uniq -c | while read -r votes host number; do
+        if [ "$votes" -ge 2 ] && [ -n "$number" ]; then echo "$host $number"; fi
     done
 }
 
