@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -10,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from exporter import bookmark
+from exporter.bookmark import Bookmark, Host
 from exporter.digest import digest, is_send, open_tasks
 from exporter.segment import Batch, DamageError, Segment, join
 from exporter.tally import Tally
@@ -18,12 +19,8 @@ from rig.ledger import record
 
 BATCH: Final = 16384  # new slots digested at a time: bounds memory when a backlog of segments is found
 KEEP: Final = "KEEP"  # a file of this name in a directory: remove no segment from it
-BOOKMARK: Final = ".counted"  # what has been scraped, so that a restarted exporter counts nothing twice
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # monotonic stamps compare only within one boot
 UNSCRAPED: Final = 60.0  # seconds that a finished segment waits for the scrape that shows its counts to somebody
 FORGET_AFTER: Final = 3600.0  # seconds until a host that is gone vanishes from the metrics: longer than alerts wait
-
-Host = tuple[str, str]  # role, hostname
 
 
 class Follower:
@@ -35,13 +32,13 @@ class Follower:
         self.problems: Counter[str] = Counter()
         self.slots: Counter[str] = Counter({"send": 0, "run": 0})  # taken so far, by record type
         self.segments: dict[Path, Segment] = {}
-        self.hosts: dict[Host, float] = {}  # when each last had a living process, in seconds of the monotonic clock
+        self.hosts: dict[Host, int] = {}  # when each last had a living process, on the ledger's clock
         self._workers: set[Host] = set()  # those that have received or run a task
         self._directory = directory
         self._left: set[Path] = set()  # files that are read, or cannot be: not to be opened again
         self._finished: dict[Path, float] = {}  # those to be removed, and when they were found finished
         self._poll_began = 0
-        self._bookmark = self._read_bookmark()
+        self._take_over()
 
     def poll(self) -> None:
         """Count everything that happened since the last call."""
@@ -79,40 +76,46 @@ class Follower:
     def scraped(self) -> None:
         """Note that all that was counted so far has been scraped.
 
-        Only now may finished segments go: if the exporter dies, the next one counts from here on, and needs them.
+        Only now may finished segments go: if this exporter dies, the next one counts from here on, and needs them.
         """
-        self._write_bookmark()
+        left = Bookmark(
+            boot_id=bookmark.this_boot(), until=self._poll_began, totals=self.tally.dump(self.hosts),
+            problems=self.problems, slots=self.slots,
+            hosts=[(*host, seen, host in self._workers) for host, seen in self.hosts.items()],
+        )  # fmt: skip
+        try:
+            bookmark.save(self._directory, left)
+        except OSError as error:
+            self._problem("bookmark", f"cannot write {bookmark.NAME}: {error}; a restart will count from nothing")
         self._remove(list(self._finished))
 
-    def _write_bookmark(self) -> None:
-        path = self._directory / BOOKMARK
-        fresh = path.with_suffix(".new")
+    def _take_over(self) -> None:
+        """Go on where the exporter before this one was last scraped."""
+        self._before = Bookmark()
         try:
-            fresh.write_text(json.dumps({"boot_id": BOOT_ID.read_text().strip(), "until": self._poll_began}))
-            fresh.rename(path)
-        except OSError as error:
-            self._problem("bookmark", f"cannot write {BOOKMARK}: {error}; a restart will count twice")
-
-    def _read_bookmark(self) -> tuple[str, int]:
-        try:
-            found = json.loads((self._directory / BOOKMARK).read_text())
-            return str(found["boot_id"]), int(found["until"])
-        except FileNotFoundError:
-            return "", 0
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self._problem("bookmark", f"cannot read {BOOKMARK}: {error}; what the ledger still holds is counted again")
-            return "", 0
+            before = bookmark.load(self._directory)
+            if before.until:
+                self.tally.restore(before.totals)
+        except ValueError as error:
+            self._problem("bookmark", f"{error}; counting from nothing")
+            return
+        self._before = before
+        self.problems.update(before.problems)
+        self.slots.update(before.slots)
+        if before.of_this_boot:
+            self.hosts = {(role, host): seen for role, host, seen, _ in before.hosts}
+            self._workers = {(role, host) for role, host, _, is_worker in before.hosts if is_worker}
 
     def _note_hosts(self) -> None:
         """Note who lives, and forget who is long gone; their totals stay, in case they come back."""
-        now = time.monotonic()
         for segment in self.segments.values():
             host = (segment.role, segment.host)
             if segment.writer_lives or host not in self.hosts:
-                self.hosts[host] = now
+                self.hosts[host] = self._poll_began
             if segment.is_worker:
                 self._workers.add(host)
-        self.hosts = {host: seen for host, seen in self.hosts.items() if now - seen < FORGET_AFTER}
+        oldest = self._poll_began - FORGET_AFTER * 1e9
+        self.hosts = {host: seen for host, seen in self.hosts.items() if seen >= oldest}
         self._workers &= self.hosts.keys()
 
     def _scan(self) -> None:
@@ -132,10 +135,9 @@ class Follower:
                 self.segments[path] = segment
 
     def _open(self, path: Path) -> Segment:
-        boot_id, until = self._bookmark
         segment = Segment(path, self.tally)
-        if segment.boot_id == boot_id:
-            segment.counted_until = until
+        if segment.boot_id == self._before.boot_id:
+            segment.counted_until = self._before.until
         return segment
 
     def _fresh(self) -> list[tuple[Segment, Batch]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,28 @@ class Tally:
         self.buckets: Ints = np.zeros((len(STAGES), 0, BUCKETS), np.int64)
         self.seconds: npt.NDArray[np.float64] = np.zeros((len(STAGES), 0))
         self._index: dict[Series, int] = {}
+
+    def dump(self, hosts: Collection[tuple[str, str]]) -> dict[str, Any]:
+        """Return the totals of the series of these (role, host), for `restore`."""
+        kept = [row for row, series in enumerate(self.series) if (series.role, series.hostname) in hosts]
+        return {
+            "events": EVENTS, "stages": STAGES, "bounds": BOUNDS,
+            "series": [astuple(self.series[row]) for row in kept],
+            "counts": self.events[:, kept].tolist(),
+            "buckets": self.buckets[:, kept].tolist(),
+            "seconds": self.seconds[:, kept].tolist(),
+        }  # fmt: skip
+
+    def restore(self, dump: dict[str, Any]) -> None:
+        """Go on from dumped totals. Raises ValueError if they are of other events, stages or bounds than these."""
+        meant = [list(EVENTS), list(STAGES), list(BOUNDS)]
+        if [dump.get("events"), dump.get("stages"), dump.get("bounds")] != meant:
+            raise ValueError("the totals are of another version")
+        rows = [self.index(Series(*labels)) for labels in dump["series"]]
+        if rows:
+            self.events[:, rows] = dump["counts"]
+            self.buckets[:, rows] = dump["buckets"]
+            self.seconds[:, rows] = dump["seconds"]
 
     def index(self, series: Series) -> int:
         """Return the row of `series`, a new one if need be."""

@@ -382,17 +382,35 @@ def test_a_restarted_exporter_goes_on_where_the_last_scrape_was(
     cell.follower.poll()
     cell.follower.scraped()
     again = follow(tmp_path)
-    again.poll()
-    assert events(again) == {}
-    assert durations(again) == {}
+    for _ in range(2):
+        assert events(again) == {**ONE_TASK, "started": 2}
+        assert durations(again) == ITS_STAGES
+        again.poll()
+    assert again.worker_gauges() == cell.follower.worker_gauges()
     later = time.monotonic_ns()
     stamp_run(half_done, body_done=later, outcome="failed", finished=later)
     cell.whole_task(3, start=later)
     time.sleep(0.04)  # until the last of its stamps is no more in the future
     again.poll()
-    assert events(again) == {**ONE_TASK, "failed": 1}
-    assert durations(again)["runtime"] == (2, pytest.approx(8.0 + (later - now) / MS + 50, abs=1e-5))
-    assert again.slots == {"send": 1, "run": 2}
+    assert events(again) == {"sent": 2, "received": 2, "started": 3, "acked": 2, "succeeded": 2, "failed": 1}
+    assert durations(again)["runtime"] == (3, pytest.approx(8.0 * 2 + (later - now) / MS + 50, abs=1e-5))
+    assert again.slots == {"send": 2, "run": 5}
+
+
+def test_what_was_counted_and_not_scraped_is_counted_by_the_next_exporter(
+    tmp_path: Path, make_cell: Callable[..., Cell], follow: Callable[[Path], Follower]
+) -> None:
+    cell = make_cell(tmp_path, slots=4)
+    cell.whole_task(1)
+    cell.follower.poll()
+    cell.follower.scraped()
+    for number in range(2, 10):
+        cell.whole_task(number, start=time.monotonic_ns())
+    time.sleep(0.04)  # until the last stamp is no more in the future
+    cell.follower.poll()
+    again = follow(tmp_path)
+    again.poll()
+    assert events(again)["sent"] == events(again)["succeeded"] == 9
 
 
 def test_an_ack_after_a_restart_does_not_count_the_outcome_again(
@@ -406,7 +424,34 @@ def test_an_ack_after_a_restart_does_not_count_the_outcome_again(
     stamp_run(slot, acked=time.monotonic_ns())
     again = follow(tmp_path)
     again.poll()
-    assert events(again) == {"acked": 1}
+    assert events(again) == {"received": 1, "started": 1, "succeeded": 1, "acked": 1}
+
+
+def test_workers_that_died_while_the_exporter_was_down_are_told(
+    tmp_path: Path, make_cell: Callable[..., Cell], follow: Callable[[Path], Follower]
+) -> None:
+    cell = make_cell(tmp_path)
+    cell.whole_task(1)
+    cell.follower.poll()
+    cell.follower.scraped()
+    cell.close()
+    for file in segment_files(tmp_path):
+        (tmp_path / file).unlink()
+    again = follow(tmp_path)
+    again.poll()
+    assert list(again.worker_gauges().values()) == [(0, 0, 0)]
+
+
+def test_totals_of_another_version_are_not_taken_over(cell: Cell, follow: Callable[[Path], Follower]) -> None:
+    cell.whole_task(1)
+    cell.follower.poll()
+    cell.follower.scraped()
+    mark = cell.directory / ".counted"
+    mark.write_text(mark.read_text().replace('"succeeded"', '"done"'))
+    again = follow(cell.directory)
+    assert again.problems == {"bookmark": 1}
+    again.poll()
+    assert events(again) == ONE_TASK
 
 
 def test_more_tasks_under_way_than_fit_lose_waits_but_never_get_wrong_ones(cell: Cell) -> None:
