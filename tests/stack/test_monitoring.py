@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rig.ledger import record
 from tests.stack.conftest import ROOT, TOPOLOGIES, Stack, wait_until
 
 sys.path.insert(0, str(ROOT / "tests/contract"))
@@ -96,6 +98,21 @@ def test_prometheus_answers_every_panel(stack: Stack) -> None:
     for panel in panels():
         for target in panel["targets"]:
             stack.query(filled_in(target["expr"]))  # HTTP 400 for what is no PromQL
+
+
+def test_an_exporter_that_is_killed_under_load_loses_no_count_and_counts_nothing_twice(stack: Stack) -> None:
+    def agree() -> bool:
+        executed = int((stack.tasks().outcome == record.OUTCOME_CODE["succeeded"]).sum())
+        exported = stack.query("sum(celery_task_succeeded_total)")
+        return list(exported.values()) == [executed]
+
+    with load_in_the_locust_service(stack):
+        time.sleep(6)  # more than a scrape interval
+        stack.compose.run("kill", "--signal", "KILL", "exporter")
+        time.sleep(3)  # what happens now is read from the ledger afterwards
+        stack.compose.run("start", "exporter")
+        time.sleep(3)
+    wait_until("the exporter to agree with the ledger", agree)
 
 
 def test_no_target_is_missing(stack: Stack) -> None:
