@@ -29,13 +29,14 @@ def account_for(cells: Sequence[Running], turns: Sequence[Turn]) -> tuple[Accoun
     versions: dict[str, str] = {}
     for project in dict.fromkeys(cell.project for cell in cells):
         own = [cell for cell in cells if cell.project == project]
-        ledger = {}
-        for cell in own:
-            read = read_ledger(cell.cell.ledger)
-            drawn = account(build(read), read, now_ns=time.monotonic_ns())
-            accounts[cell.cell.name] = drawn.as_dict()
-            ledger[cell.cell.name] = drawn.sent
+        ledgers = {cell.cell.name: read_ledger(cell.cell.ledger) for cell in own}
+        tasks = {name: build(ledger) for name, ledger in ledgers.items()}
+        ledger = {name: int((rows.sends > 0).sum()) for name, rows in tasks.items()}
         seen = _broker(own, sum(ledger.values()))
+        for cell in own:
+            name, left = cell.cell.name, seen["left"][cell.cell.queue]
+            drawn = account(tasks[name], ledgers[name], left_in_broker=left, now_ns=time.monotonic_ns())
+            accounts[name] = drawn.as_dict()
         versions |= seen["versions"]
         sent = {cell.cell.name: _sent(turns, cell.cell.name) for cell in own}
         counts |= _counts(own, ledger, sent, seen)

@@ -66,6 +66,10 @@ class Running:
         """Read all CPU counters now."""
         return cgroups.read(self.components)
 
+    def stopped(self) -> bool:
+        """Whether the worker's container has ended."""
+        return docker("inspect", "--format={{.State.Running}}", self.worker).strip() != "true"
+
     def pause(self) -> None:
         """Stop every process of the worker where it is."""
         docker("pause", self.worker)

@@ -25,7 +25,9 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 
 def check(result: Result) -> list[Invalid]:
     """Return every reason why `result` is invalid, the gravest first."""
-    rules = (_interruption, _accounts, _counters, _generators, _pacing, _control)
+    rules = [_interruption, _accounts, _generators, _pacing, _control]
+    if not result.interrupted:  # a turn that was cut off is in nobody's sum
+        rules.insert(2, _counters)
     return [problem for rule in rules for problem in rule(result)]
 
 
@@ -33,7 +35,7 @@ def _interruption(result: Result) -> Iterator[Invalid]:
     if result.interrupted:
         done = len(result.by_cell("execution_rate")[result.experiment.baseline.name])
         reason = f"ended before its time, after {done} of {result.experiment.rounds} rounds: {result.interrupted}"
-        yield Invalid(reason=reason, change="run it again to its end")
+        yield Invalid(reason=reason, change="run it again; where it was not you who ended it, look into logs/ first")
 
 
 def _accounts(result: Result) -> Iterator[Invalid]:

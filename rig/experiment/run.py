@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,17 +49,24 @@ class Run:
             self.sites = bench.prepare(self.checkout, self.cells, self.directory, self.project, self.result.run)
             bench.bring_up(self.sites)
             self.progress.begin()
-            self._warm_up()
-            self._measure_idle()
-            for index, order in enumerate(self.result.orders, start=1):
-                self._round(index, order)
-            self.progress.clear()
+            try:
+                self._measure()
+            except StackError:
+                with suppress(StackError):
+                    self._account()  # what became of the tasks is the best hint at what went wrong
+                raise
             self._account()
         finally:
             self.progress.clear()
             with interrupts.ignored():
                 for problem in bench.tear_down(self.sites, self.directory / "logs"):
                     say(problem)
+
+    def _measure(self) -> None:
+        self._warm_up()
+        self._measure_idle()
+        for index, order in enumerate(self.result.orders, start=1):
+            self._round(index, order)
 
     def _warm_up(self) -> None:
         """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced."""
@@ -121,6 +129,7 @@ class Run:
     def _measure_idle(self) -> None:
         """What each component uses while nothing is sent: it is part of every number, and so it is told."""
         self.progress.turn("idle costs")
+        self.progress.phase("")
         running = self.stations[self.result.experiment.baseline.name].running
         before = running.read()
         time.sleep(IDLE_S)
@@ -129,6 +138,8 @@ class Run:
         self.result = replace(self.result, idle=micros)
 
     def _account(self) -> None:
+        self.progress.turn("accounting for every task")
+        self.progress.phase("")
         running = [station.running for station in self.stations.values()]
         accounts, counts, versions = account_for(running, self.result.turns)
         environment = describe(self.checkout.root, self.sites, versions, self.load_before)

@@ -23,6 +23,7 @@ WARM_TASKS = 200  # sent and executed before anything is measured: connections, 
 PACED_USERS = 10  # one for each connection in Celery's pool: an arrival waits for no one but the broker
 POLL_S = 0.02
 SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
+SUSPICIOUS_S = 3.0  # without one: worth a look at whether the worker still runs
 STALL_S = 30.0  # without a single task finished: the drain has stalled
 READY_S = 60.0
 ANSWER_S = 60.0  # beyond the length of the load itself
@@ -100,9 +101,9 @@ class Station:
             now = time.monotonic()
             if finished > done:
                 done, last = finished, now
-            elif now - last > STALL_S:
-                name = self.running.cell.name
-                raise StackError(f"{name}: {done} of {wanted} tasks finished ({phase}), then none for {STALL_S:g} s")
+            elif now - last > STALL_S or (now - last > SUSPICIOUS_S and self.running.stopped()):
+                why = "its worker has stopped" if self.running.stopped() else f"then none for {STALL_S:g} s"
+                raise StackError(f"{self.running.cell.name}: {done} of {wanted} tasks finished ({phase}), {why}")
             time.sleep(POLL_S)
         time.sleep(SETTLE_S)
 
