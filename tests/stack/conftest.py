@@ -121,9 +121,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> tuple[int, bool]:
+def _place(item: pytest.Item) -> tuple[int, int]:
     topology = item.callspec.params.get("stack") if hasattr(item, "callspec") else None
-    return (TOPOLOGIES.index(topology) if topology else -1, item.path.name == "test_deaths.py")
+    order = {"test_topologies.py": 0, "test_deaths.py": 2}
+    return (TOPOLOGIES.index(topology) if topology else -1, order.get(item.path.name, 1))
 
 
 @pytest.fixture(scope="session")
