@@ -96,9 +96,7 @@ def _results(target: Target) -> _Side:
 def _try(side: _Side) -> None:
     """Connect once and let go. Not by Connection.connect, which tries again after two seconds."""
     transport = side.connection().transport
-    established = transport.establish_connection()
-    transport.create_channel(established)  # Redis is asked only now
-    transport.close_connection(established)
+    transport.close_connection(transport.establish_connection())
 
 
 def _say(side: _Side, cause: BaseException) -> str:

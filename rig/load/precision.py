@@ -42,15 +42,10 @@ def _line(entry: Any, current: bool = True) -> str:
     rate, failure_rate = (
         (entry.current_rps, entry.current_fail_per_sec) if current else (entry.total_rps, entry.total_fail_per_sec)
     )
-    average, least, most, median = (
-        short(value or 0, 7)
-        for value in (
-            entry.avg_response_time,
-            entry.min_response_time,
-            entry.max_response_time,
-            entry.median_response_time,
-        )
+    average, least, most = (
+        short(value or 0, 7) for value in (entry.avg_response_time, entry.min_response_time, entry.max_response_time)
     )
+    median = short(entry.median_response_time or 0, 6)  # no space before this column
     name_width = stats.STATS_NAME_WIDTH - stats.STATS_TYPE_WIDTH + 4
     failures = f"{entry.num_failures}({entry.fail_ratio:.2%})"
     return (

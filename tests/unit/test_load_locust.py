@@ -53,6 +53,62 @@ def test_they_agree_when_the_time_is_up_before_all_users_are_there(tmp_path: Pat
         check_counts(run)
 
 
+SLOW = """
+import time
+import gevent
+from locust import events, task
+from rig.load.celery_user import CeleryUser
+
+class Slow(CeleryUser):
+    def on_start(self):
+        self.celery._send_task = send_task
+
+    @task
+    def one(self):
+        self.celery.send("app.noop", queue="short")
+
+def send_task(*_, **__):
+    gevent.sleep(1.2)
+"""
+
+# All users end their sends at one moment, and each send begins with 1 ms of CPU. When the first of them begins its
+# third, the test is stopped: the others wait for the CPU. To kill them then, as Locust would, kills them in that send.
+# There are so many since gevent looks at its timers after every fifty greenlets only.
+STOPPED_IN_STEP = """
+begun = 0
+
+def send_task(*_, **__):
+    global begun
+    begun += 1
+    if begun == 401:
+        gevent.spawn_later(0, runner.quit)
+    until = time.monotonic() + 0.001
+    while time.monotonic() < until:
+        pass
+    gevent.sleep(0.5 - time.monotonic() % 0.5)
+
+@events.init.add_listener
+def keep(environment, **_):
+    global runner
+    runner = environment.runner
+"""
+
+
+def test_what_is_under_way_at_the_end_is_waited_for_and_counted_by_the_master(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    with locust(tmp_path, "-f", str(tmp_path / "slow.py"), *NOOP[2:], "-t", "3s", "--processes", "2") as run:
+        assert run.wait() == 0, run.output
+        check_counts(run)
+
+
+def test_no_user_is_cut_off_between_waiting_and_sending(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW + STOPPED_IN_STEP)
+    fast = ("--tasks-per-second", "0", "-u", "200", "-r", "200")
+    with locust(tmp_path, "-f", str(tmp_path / "slow.py"), *NOOP[2:], *fast) as run:
+        assert run.wait() == 0, run.output
+        check_counts(run)
+
+
 def test_all_loads_run_together_and_every_queue_gets_something(tmp_path: Path) -> None:
     # Nobody answers here, so the users that wait for results would only time out.
     users = ("Noop", "MixedDurations")

@@ -218,6 +218,7 @@ def test_the_rigs_own_loader_does_not_record_what_the_sender_records(
     monkeypatch.setenv("CELERY_LOADER", "rig.instrument.loader:Loader")
     monkeypatch.setenv("RIG_LEDGER_DIR", str(tmp_path))
     app = make_app(Target(topology="", broker_url="memory://", result_url="", ledger=tmp_path))
+    assert app.loader is not None  # a loader attaches itself when it is first asked for
     writer = Writer(tmp_path, "locust")
     sending = Sender(app, writer, lambda **_: None)
     sending.begin(ids.task_ids("0badcafe", 1, 0))
