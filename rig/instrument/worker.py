@@ -101,6 +101,7 @@ def _wrap_tracers(app: Any, writer: Writer) -> None:
 def _stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, in_process: bool) -> Callable[..., Any]:
     claim, kinds, at = writer.claim_run, _Kinds(name, writer), record.RECEIVED
 
+    @functools.wraps(strategy)
     def received(message: Any, body: Any, *rest: Any, **options: Any) -> Any:
         headers = message.headers
         if "id" in headers:  # message protocol 2; of protocol 1 only the execution is recorded
@@ -117,6 +118,7 @@ def _stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, in_
 def _stamp_trace(trace: Callable[..., Any], name: str, writer: Writer) -> Callable[..., Any]:
     claim, kinds, take = writer.claim_run, _Kinds(name, writer), waiting.pop
 
+    @functools.wraps(trace)
     def traced(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
         slot = take(uuid, None)
         if slot is None:

@@ -1,0 +1,38 @@
+"""`rig selfbench`: what measuring costs, measured."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+
+from rig.errors import BadInput
+from rig.selfbench import hooks
+from rig.stack.paths import checkout
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "selfbench",
+        help="measure what measuring costs",
+        description="Runs a worker and a broker of its own. Exit codes: 0 within the limits, 1 not, 2 bad input.",
+    )
+    parser.add_argument("--rounds", type=int, default=300, help="of three blocks of 150 to 200 tasks (default: 300)")
+    parser.add_argument("--seed", type=int, help="of order and length of the blocks; drawn and printed if absent")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; 1 when a price is above its limit."""
+    if arguments.rounds < 10:
+        raise BadInput([f"--rounds {arguments.rounds}: an interval needs at least 10"])
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    price = hooks.measure(checkout(), arguments.rounds, seed)
+    within = price.share <= hooks.LIMIT
+    print(f"\nthe ledger's hooks in one worker: no-op, solo pool, results ignored, RabbitMQ (seed {seed})")
+    print(f"  bare                      {price.bare_us:8.1f} µs CPU a task, {price.hooks.rounds} rounds")
+    print(f"  control (A/A)             {price.control}")
+    print(f"  hooks                     {price.hooks}  (95 % interval)")
+    print(f"  segments                  {price.segments_us / price.bare_us:+.2%}  ({price.segments} opened)")
+    print(f"  all stamps together       {price.share:+.2%}, limit {hooks.LIMIT:+.1%}: {'ok' if within else 'TOO DEAR'}")
+    return 0 if within else 1

@@ -1,0 +1,1 @@
+"""What measuring costs what is measured: the rig put to its own test (`make selfbench`)."""

@@ -1,0 +1,74 @@
+"""A broker and a few containers of our own for as long as a measurement takes, each on the CPUs it is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rig.experiment import interrupts
+from rig.experiment.bench import RunCheckout
+from rig.experiment.cells import UNLIMITED, yaml
+from rig.stack import build, images, preflight, start, up
+from rig.stack.compose import Compose
+from rig.stack.paths import Checkout
+
+TOPOLOGY = "rabbitmq"
+PROJECT = "celery-rig-selfbench"
+
+
+@contextmanager
+def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[Compose, Path]]:
+    """Run the topology's broker and result store with `services`; yield the project and the folder `ledger/`.
+
+    A service that mounts `{ledger}` gets that folder. All is removed at the end, also after Ctrl-C or SIGTERM.
+    Raises BadInput (pre-flight) and StackError (it did not come up).
+    """
+    name = f"{PROJECT}-{secrets.token_hex(3)}"
+    directory = checkout.root / ".rig" / name
+    settings = {key: "0" if key.endswith("_PORT") else value for key, value in checkout.settings.items()}
+    settings |= {"COMPOSE_PROJECT_NAME": name, "TOPOLOGY": TOPOLOGY, **UNLIMITED}
+    mine = RunCheckout(root=checkout.root, settings=settings, directory=directory)
+    plan = preflight.check(mine, TOPOLOGY)
+    chosen = images.decide(
+        checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
+        present=images.present, registry_answers=images.registry_answers,
+    )  # fmt: skip
+    up.pull(plan, chosen)
+    build.ensure(checkout.root, chosen)
+    directory.mkdir(parents=True)
+    ledger = directory / "ledger"
+    ledger.mkdir()
+    ledger.chmod(0o777)  # the containers write there under a uid of their own
+    (ledger / "KEEP").touch()
+    ours = directory / "compose.yaml"
+    ours.write_text(yaml({"services": services}).replace("{ledger}", str(ledger)))
+    broker = checkout.root / "compose" / "topologies" / TOPOLOGY / "compose.yaml"
+    compose = replace(up.prepare(mine, plan, chosen), files=[broker, ours], profiles=[])
+    try:
+        with interrupts.as_exceptions():
+            start.start(replace(compose, files=[broker]))
+            start.start(compose)
+            yield compose, ledger
+    finally:
+        with interrupts.ignored():
+            compose.down(volumes=True, grace_s=1)
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def processors() -> tuple[str, str]:
+    """Return the CPUs of the worker and of all others, as Docker's cpusets: apart where there are two or more."""
+    usable = sorted(os.sched_getaffinity(0))
+    others = usable[:-1] or usable
+    return str(usable[-1]), ",".join(map(str, others))
+
+
+def last_json(text: str) -> Any:
+    """Return the JSON on the last line of what a command printed."""
+    return json.loads(text.strip().splitlines()[-1])
