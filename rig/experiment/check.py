@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rig.experiment import stats
 from rig.experiment.compare import percent
 from rig.experiment.measure import MEASURES
+from rig.experiment.record import FOREIGN_LIMIT, Turn
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.verdict import Invalid
 
 MISSED_RATE = 0.02  # share of the offered rate that may be missing from the achieved one in a cell, over all rounds
 CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a run in a thousand by chance, not one in twenty
+STOLEN_LIMIT = 0.02  # share of the machine's CPU
+FEW_ROUNDS = 8  # a schedule of fewer is not balanced to the end, and seven degrees of freedom are few enough
 SHOWN = 3  # ids named in a reason
 
 # The four counters of `Result.counts`, worded to follow "17 tasks".
@@ -117,23 +120,23 @@ def _some(found: Any) -> str:
 def warnings(result: Result) -> list[str]:
     """Return what does not make the run invalid but should be known by who reads it."""
     said = []
-    if result.experiment.rounds < 8:
+    if result.experiment.rounds < FEW_ROUNDS:
         said.append(f"only {result.experiment.rounds} rounds: wide intervals, in which one odd round weighs much")
-    others, stolen = _foreign_load(result)
-    if others > 0.15:
-        said.append(f"other processes used {percent(others)}% of the machine's CPU while it was measured")
-    if stolen > 0.02:
+    counted = [turn for turn in result.turns if turn.round and not turn.discarded]
+    disturbed = sum(turn.foreign > FOREIGN_LIMIT for turn in counted)
+    if disturbed:
+        limit = percent(FOREIGN_LIMIT)
+        said.append(
+            f"in {disturbed} of {len(counted)} turns that count, others used more than {limit}% of the machine's CPU"
+        )
+    stolen = _stolen(result, counted)
+    if stolen > STOLEN_LIMIT:
         said.append(f"the hypervisor gave {percent(stolen)}% of the machine's CPU to others while it was measured")
     return said
 
 
-def _foreign_load(result: Result) -> tuple[float, float]:
-    """Return the shares of the machine's CPU, over all measured phases, used by others' processes and stolen."""
-    cores = result.environment.get("cores", 1)
-    phases = [phase for turn in result.turns if turn.round for phase in turn.phases.values()]
-    capacity = sum(phase.seconds for phase in phases) * 1e9 * cores
-    if not capacity:
-        return 0.0, 0.0
-    ours = sum(sum(phase.cpu_ns.values()) for phase in phases)
-    host = sum(phase.host_ns for phase in phases)
-    return max(0.0, host - ours) / capacity, sum(phase.stolen_ns for phase in phases) / capacity
+def _stolen(result: Result, turns: Sequence[Turn]) -> float:
+    """Return the share of the machine's CPU that the hypervisor gave to others, over all measured phases."""
+    phases = [phase for turn in turns for phase in turn.phases.values()]
+    capacity = sum(phase.seconds for phase in phases) * 1e9 * result.environment.get("cores", 1)
+    return sum(phase.stolen_ns for phase in phases) / capacity if capacity else 0.0

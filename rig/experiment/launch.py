@@ -33,7 +33,7 @@ def launch(experiment: Experiment, checkout: Checkout, runs: Path, seed: int) ->
     (nothing was started, nothing is kept) and StackError (the stack did not come up; its logs are kept).
     """
     cells = cells_of(experiment, Path())
-    if (experiment.rounds + 1) * len(cells) * NUMBERS_A_TURN > MAX_TURN:
+    if 2 * (experiment.rounds + 1) * len(cells) * NUMBERS_A_TURN > MAX_TURN:  # twice: turns may be taken again
         raise BadInput([f"{experiment.path}: {experiment.rounds} rounds are more than task ids have room for"])
     mark = secrets.token_hex(3)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{experiment.name}-{mark}"

@@ -9,6 +9,10 @@ from typing import Any
 # The parts of a deployment whose CPU is told apart, in the order in which a task meets them.
 COMPONENTS = ("publisher", "broker", "worker", "results")
 
+# Share of the machine that others may use during a phase before its turn is taken again. The kernel's own work for a
+# run counts as theirs, too: 5 to 10% of two cores.
+FOREIGN_LIMIT = 0.25
+
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
@@ -29,13 +33,21 @@ class Phase:
         """Length in seconds."""
         return (self.ended_ns - self.started_ns) / 1e9
 
+    def foreign_share(self, cores: int) -> float:
+        """Return the share of a machine with `cores` that went to whatever is not ours (and to the kernel for ours)."""
+        return max(0.0, self.host_ns - sum(self.cpu_ns.values())) / (self.ended_ns - self.started_ns) / cores
+
+
+Sent = dict[str, Mapping[str, Any]]  # phase -> what the generator answered to POST /turn
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """One cell measured once. `number` + place of a phase in `PHASES` is the turn in the ids of that phase's tasks.
 
-    `sent` holds the generator's own counts for each phase that sends: what POST /turn answered.
-    `values` are the measures (`rig.experiment.measure`) by name.
+    `sent` holds the generator's own counts for each phase that sends, `values` the measures (`rig.experiment.measure`)
+    by name. `foreign` is the largest share of the machine that others used during one of the phases; a turn that was
+    taken again because of it is `discarded`.
     """
 
     round: int  # 0 is the warm-up round, whose numbers only set the paced rate
@@ -43,8 +55,10 @@ class Turn:
     cell: str
     number: int
     phases: Mapping[str, Phase]
-    sent: Mapping[str, Mapping[str, Any]]
+    sent: Sent
     values: Mapping[str, float]
+    foreign: float = 0.0
+    discarded: bool = False
 
 
 WARM, BACKLOG, DRAIN, PACED = "warm", "backlog", "drain", "paced"

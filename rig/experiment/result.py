@@ -41,7 +41,7 @@ class Result:
         """Return the values of `measure` by round, for the rounds in which every cell had its turn."""
         rounds: dict[int, dict[str, float]] = {}
         for turn in self.turns:
-            if turn.round and measure in turn.values:
+            if turn.round and not turn.discarded and measure in turn.values:
                 rounds.setdefault(turn.round, {})[turn.cell] = turn.values[measure]
         whole = [rounds[number] for number in sorted(rounds) if len(rounds[number]) == len(self.cells)]
         return {cell: [values[cell] for values in whole] for cell in self.cells}

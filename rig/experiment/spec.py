@@ -32,7 +32,7 @@ class Load:
     task: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    backlog: int = 1500  # tasks published while the worker is stopped, then drained
+    backlog: int = 2000  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
     share: float = 0.3  # paced rate as a share of the slowest cell's drain capacity in the warm-up round

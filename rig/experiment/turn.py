@@ -14,7 +14,7 @@ from typing import Any
 
 from rig.errors import StackError
 from rig.experiment.bench import Running
-from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, post_number
+from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, Sent, post_number
 from rig.experiment.spec import Load
 from rig.experiment.watch import Watch
 from rig.stack.cgroups import Reading
@@ -34,27 +34,24 @@ class Measured:
     """Phases of a turn, and what the generator answered to the load of each that sends."""
 
     phases: dict[str, Phase]
-    sent: dict[str, Mapping[str, Any]]
+    sent: Sent
 
 
 class Station:
-    """A cell with what it takes to put a turn on it. `say` gets the name of each phase as it begins.
-
-    `warmed` is what the generator answered to the last warm-up.
-    """
+    """A cell with what it takes to put a turn on it. `say` gets the name of each phase as it begins."""
 
     def __init__(self, running: Running, load: Load, say: Callable[[str], None]) -> None:
         self.running = running
         self._load = load
         self._say = say
         self._watch = Watch(running.cell.ledger)
-        self.warmed: Mapping[str, Any] = {}
 
-    def warm(self, number: int) -> None:
+    def warm(self, number: int) -> Sent:
         """Wait for the generator, send a few tasks, wait until the worker has executed them. Nothing is measured."""
         self._say(WARM)
-        self.warmed = _patiently(lambda: self._post(number, WARM, {"kind": "closed", "count": WARM_TASKS}))
-        self._wait(number, WARM, self.warmed)
+        sent = _patiently(lambda: self._post(number, WARM, {"kind": "closed", "count": WARM_TASKS}))
+        self._wait(number, WARM, sent)
+        return {WARM: sent}
 
     def drain(self, number: int) -> Measured:
         """Publish the backlog of turn `number` with the worker stopped, let it go, and wait until all is executed."""

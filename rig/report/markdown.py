@@ -93,11 +93,13 @@ def _number(value: Any) -> str:
 
 def _method(result: Result) -> str:
     load, experiment = result.experiment.load, result.experiment
+    again = sum(turn.discarded for turn in result.turns) or "no"
     idle = ", ".join(f"{component} {micros:,.0f}" for component, micros in result.idle.items())
     return f"""\
 ## How
 
-{len(result.cells)} cells, {experiment.rounds} rounds after a discarded one, order from seed {result.seed}. Each turn: \
+{len(result.cells)} cells, {experiment.rounds} rounds after a discarded one, order from seed {result.seed}, {again} \
+turns taken again because others used too much CPU. Each turn: \
 {load.backlog:,} × `{load.task}` published by {load.users} users while the worker stood still, then drained; then \
 {load.seconds:g} s of {load.arrivals} arrivals at {result.rate:,.0f} tasks/s in every cell, which is \
 {100 * load.share:.0f}% of the slowest cell's drain capacity. Idle cost, in CPU-µs a second and contained in the \

@@ -143,17 +143,26 @@ def test_a_sound_run_gives_no_reason_to_doubt_it() -> None:
     assert check.warnings(made_up.result()) == []
 
 
-def test_foreign_load_and_few_rounds_are_warned_of() -> None:
+def test_foreign_load_stolen_time_and_few_rounds_are_warned_of() -> None:
     run = made_up.result(rounds=4)
-    busy = {"host_ns": 1_900_000_000, "stolen_ns": 100_000_000}
-    phases = {name: replace(phase, **busy) for name, phase in run.turns[0].phases.items()}
-    turns = [replace(turn, phases=phases) for turn in run.turns]
-    said = check.warnings(replace(run, turns=turns))
-    assert [line.split(":")[0] for line in said] == [
-        "only 4 rounds",
-        "other processes used 35% of the machine's CPU while it was measured",
+    phases = {name: replace(phase, stolen_ns=100_000_000) for name, phase in run.turns[0].phases.items()}
+    turns = [replace(turn, phases=phases, foreign=0.3 if turn.round == 2 else 0.1) for turn in run.turns]
+    assert check.warnings(replace(run, turns=turns)) == [
+        "only 4 rounds: wide intervals, in which one odd round weighs much",
+        "in 3 of 12 turns that count, others used more than 25% of the machine's CPU",
         "the hypervisor gave 5.0% of the machine's CPU to others while it was measured",
     ]
+
+
+def test_a_turn_that_was_taken_again_does_not_count() -> None:
+    run = made_up.result()
+    odd = replace(run.turns[0], discarded=True, foreign=0.9, values={"execution_rate": 1.0})
+    assert compare(replace(run, turns=[odd, *run.turns])) == compare(run)
+    assert check.warnings(replace(run, turns=[odd, *run.turns])) == []
+
+
+def test_foreign_share_is_what_is_not_ours() -> None:
+    assert made_up.phase(seconds=1.0).foreign_share(cores=2) == pytest.approx((1.3 - 4 * 0.3) / 2)
 
 
 def test_an_unfinished_round_counts_for_no_cell() -> None:
