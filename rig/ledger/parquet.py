@@ -1,9 +1,9 @@
-"""Writes a ledger as `tasks.parquet`, one row a task, in bounded memory: partition by partition of the ids' hashes."""
+"""Writes a ledger as `tasks.parquet`, one row a task; `docs/tasks.md` is the schema in prose."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rig.ledger import record
-from rig.ledger.reader import RUN_SLOT, SEND_SLOT, Ledger
-from rig.ledger.tasks import COUNTS, STAMPS, Tasks, hashes, join, renumbered
-
-SLOTS_IN_MEMORY = 4_000_000  # of 128 bytes each; joining them takes about three times as much
+from rig.ledger.parts import partitions
+from rig.ledger.reader import Ledger
+from rig.ledger.tasks import COUNTS, STAMPS, Tasks
 
 _STRINGS = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -28,32 +27,25 @@ SCHEMA = pa.schema(
         *(pa.field(name, pa.int32(), metadata={"about": "see rig.ledger.tasks.Tasks"}) for name in COUNTS),
     ]
 )  # fmt: skip
+# Stamps differ little from row to row and hardly repeat: differences are a fraction of them, a dictionary is no use.
+ENCODING: dict[str, Any] = {
+    "compression": "zstd", "compression_level": 1, "use_dictionary": ["parent", "name", "queue", "outcome", *COUNTS],
+    "column_encoding": dict.fromkeys(STAMPS, "DELTA_BINARY_PACKED"),
+}  # fmt: skip
 
 
 def write(ledger: Ledger, path: Path) -> int:
-    """Write `path` and return the number of tasks; memory is that of `SLOTS_IN_MEMORY` slots, whatever the size."""
+    """Write `path` and return the number of tasks, in memory that does not grow with them.
+
+    For more than `parts.SLOTS_A_PART` slots it needs room for a copy of them beside `path`. Raises OSError when there
+    is none.
+    """
     count = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=1) as writer:
-        for tasks in partitions(ledger):
+    with pq.ParquetWriter(path, SCHEMA, **ENCODING) as writer:
+        for tasks in partitions(ledger, path.parent):
             writer.write_table(to_table(tasks))
             count += len(tasks)
     return count
-
-
-def partitions(ledger: Ledger) -> Iterator[Tasks]:
-    """Join `ledger` in parts that fit into memory; every task is in exactly one of them."""
-    kinds: dict[tuple[str, str], int] = {("", ""): 0}
-    total = sum(len(segment.slots) for segment in ledger.segments)
-    parts = min(256, max(1, -(-total // SLOTS_IN_MEMORY)))
-    part_of = [(hashes(segment.slots) % np.uint64(parts)).astype(np.uint8) for segment in ledger.segments]
-    for part in range(parts):
-        slots = [
-            renumbered(segment.slots[of == part], segment.kinds, kinds)
-            for segment, of in zip(ledger.segments, part_of, strict=True)
-        ]
-        every = np.concatenate(slots) if slots else np.zeros(0, SEND_SLOT)
-        sent = every["type"] == record.SEND
-        yield join(every[sent].view(SEND_SLOT), every[~sent].view(RUN_SLOT), list(kinds))
 
 
 def to_table(tasks: Tasks) -> pa.Table:
@@ -80,10 +72,13 @@ def to_table(tasks: Tasks) -> pa.Table:
 
 def _strings(raw: npt.NDArray[np.bytes_]) -> pa.Array:
     """Return zero-padded bytes as strings, null where empty, without a Python object for each."""
-    letters = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), raw.dtype.itemsize)
-    used = letters != 0
-    lengths = used.sum(axis=1, dtype=np.int32)
+    width = raw.dtype.itemsize
+    letters = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), width)
+    present = letters[:, 0] != 0
+    if (present == (letters[:, -1] != 0)).all():  # as all ids that Celery makes up: full or empty
+        lengths, used = present * np.int32(width), letters if present.all() else letters[present]
+    else:
+        lengths, used = (letters != 0).sum(axis=1, dtype=np.int32), letters[letters != 0]
     offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
-    empty = np.packbits(lengths != 0, bitorder="little")
-    buffers = [pa.py_buffer(empty), pa.py_buffer(offsets), pa.py_buffer(letters[used])]
-    return pa.Array.from_buffers(pa.string(), len(raw), buffers)
+    valid = np.packbits(present, bitorder="little")
+    return pa.Array.from_buffers(pa.string(), len(raw), [pa.py_buffer(each) for each in (valid, offsets, used)])

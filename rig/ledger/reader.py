@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.ledger import record
+from rig.ledger.ahead import ahead
 
 # One slot as it lies in the file; `w` holds words 5 to 15.
 SLOT = np.dtype([("id", "S36"), ("kind", "<u2"), ("retries", "u1"), ("type", "u1"), ("w", "<i8", (11,))])
@@ -23,6 +23,18 @@ RUN_SLOT = np.dtype([
     *_HEAD, *((name, "<i8") for name in record.RUN_STAMPS), ("outcome", "<i8"), ("_spare", "<i8", (3,)),
 ])  # fmt: skip
 Slots = npt.NDArray[np.void]
+Words = npt.NDArray[np.uint64]
+ID_END = np.uint64(0xFFFFFFFF)  # of word 4: bytes 32 to 35 of the id; kind, retries and type follow
+
+
+def as_words(slots: Slots) -> Words:
+    """Return the same memory as an array of shape (slots, 16)."""
+    return slots.view(np.uint64).reshape(len(slots), record.SLOT_WORDS)
+
+
+def as_slots(words: Words, layout: np.dtype[np.void]) -> Slots:
+    """Return the same memory as slots of dtype `SLOT`, `SEND_SLOT` or `RUN_SLOT`."""
+    return words.view(layout).reshape(len(words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """One segment file: its header, and its used slots as a numpy array of dtype `SLOT` (mapped, not copied)."""
+    """One segment file: its header, and where its sound slots are."""
 
     path: Path
     run: str
@@ -51,7 +63,22 @@ class Segment:
     mono_ns: int
     closed: bool
     kinds: list[tuple[str, str]]
-    slots: Slots
+    used: int  # slots up to the last one that was claimed
+    damaged: list[int]  # those of them that cannot be true
+
+    def __len__(self) -> int:
+        return self.used - len(self.damaged)
+
+    @property
+    def slots(self) -> Slots:
+        """The sound slots, of dtype `SLOT`, read from the file each time: a ledger may be larger than memory.
+
+        Raises OSError when the file is gone or has become shorter.
+        """
+        slots = np.fromfile(self.path, SLOT, self.used, offset=record.HEADER_BYTES)
+        if len(slots) < self.used:
+            raise OSError(f"{self.path} has become shorter while it was in use")
+        return np.delete(slots, self.damaged) if self.damaged else slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +103,7 @@ def read_ledger(directory: Path) -> Ledger:
     for path in sorted(directory.rglob(f"*{record.STOPPED_SUFFIX}")):
         what = "recording stopped here: no room for a segment. Free disk space and run again"
         ledger.problems.append(Problem(path=path, offset=0, what=what))
-    for path in sorted(directory.rglob(f"*{record.SUFFIX}")):
-        segment, problems = read_segment(path)
+    for segment, problems in ahead(read_segment, sorted(directory.rglob(f"*{record.SUFFIX}"))):
         ledger.problems.extend(problems)
         if segment is not None:
             ledger.segments.append(segment)
@@ -90,7 +116,7 @@ def read_ledger(directory: Path) -> Ledger:
 
 def read_segment(path: Path) -> tuple[Segment | None, list[Problem]]:
     """Read one segment file: what could be read of it (None if nothing), and what is wrong with it."""
-    data = np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.zeros(0, np.uint8)
+    data = np.fromfile(path, np.uint8)
     try:
         fields, facts, kinds = _read_header(data)
     except _DamageError as damage:
@@ -103,15 +129,15 @@ def read_segment(path: Path) -> tuple[Segment | None, list[Problem]]:
         problems.append(Problem(path=path, offset=min(len(data), expected), what=what))
     whole = (min(len(data), expected) - record.HEADER_BYTES) // record.SLOT_BYTES
     body = data[record.HEADER_BYTES : record.HEADER_BYTES + whole * record.SLOT_BYTES]
-    slots, damage_at = _used(body.view(SLOT), len(kinds))
+    slots = _used(body.view(SLOT))
+    faults = _faults(slots, len(kinds))
     problems += [
-        Problem(path=path, offset=record.HEADER_BYTES + int(index) * record.SLOT_BYTES, what=what)
-        for index, what in damage_at
+        Problem(path=path, offset=record.HEADER_BYTES + index * record.SLOT_BYTES, what=what) for index, what in faults
     ]
     segment = Segment(
         path=path, run=facts["run"], role=facts["role"], host=facts["host"], boot_id=facts["boot_id"],
         pid=fields[6], wall_ns=fields[4], mono_ns=fields[5], closed=fields[7] == record.STATE_CLOSED,
-        kinds=kinds, slots=slots,
+        kinds=kinds, used=len(slots), damaged=sorted({index for index, _ in faults}),
     )  # fmt: skip
     return segment, problems
 
@@ -136,22 +162,45 @@ def _read_header(data: npt.NDArray[np.uint8]) -> tuple[tuple[int, ...], dict[str
     return fields, facts, kinds
 
 
-def _used(slots: Slots, kinds: int) -> tuple[Slots, Iterable[tuple[int, str]]]:
-    """Cut off the unused tail, drop the slots that cannot be true and say where they are."""
+def _used(slots: Slots) -> Slots:
+    """Cut off the unused tail."""
+    claimed = slots["type"].nonzero()[0]
+    return slots[: int(claimed[-1]) + 1 if len(claimed) else 0]
+
+
+def _faults(slots: Slots, kinds: int) -> list[tuple[int, str]]:
+    """Return index and fault of every slot that cannot be true, in order."""
+    known = (slots["type"] != 0) & (slots["type"] <= record.RUN) & (slots["kind"] < max(kinds, 1))
+    suspects = (~known | _nameless(slots) | _negative(slots)).nonzero()[0]
+    if not len(suspects):
+        return []
+    slots = slots[suspects]
     claimed = slots["type"] != 0
-    length = int(claimed.nonzero()[0][-1]) + 1 if claimed.any() else 0
-    slots, claimed = slots[:length], claimed[:length]
-    unclaimed_but_written = ~claimed & ((slots["w"] != 0).any(axis=1) | (slots["id"] != b""))
+    nameless = _nameless(slots)
+    written = (slots["w"] != 0).any(axis=1) | ~nameless
     bad = {
-        "an empty slot before used ones: torn, or its writer was killed in the act": ~claimed & ~unclaimed_but_written,
-        "stamps without a claim": unclaimed_but_written,
+        "an empty slot before used ones: torn, or its writer was killed in the act": ~claimed & ~written,
+        "stamps without a claim": ~claimed & written,
         "unknown record type": claimed & (slots["type"] > record.RUN),
-        "no task id": claimed & (slots["id"] == b""),
+        "no task id": claimed & nameless,
         f"kind outside of the header's list of {kinds}": claimed & (slots["kind"] >= max(kinds, 1)),
-        "negative stamp": (slots["w"][:, :5] < 0).any(axis=1),
+        "negative stamp": _negative(slots),
     }
-    found = [(int(index), what) for what, where in bad.items() for index in where.nonzero()[0]]
-    if found:
-        damaged = np.logical_or.reduce(list(bad.values()))
-        slots = slots[~damaged]
-    return slots, sorted(found)
+    return sorted((int(suspects[at]), what) for what, where in bad.items() for at in where.nonzero()[0])
+
+
+def _nameless(slots: Slots) -> npt.NDArray[np.bool_]:
+    """Tell which slots have no task id. By words, since numpy compares bytes one by one."""
+    words = as_words(slots)
+    nameless: npt.NDArray[np.bool_] = words[:, 4] & ID_END == 0
+    for column in range(4):
+        nameless &= words[:, column] == 0
+    return nameless
+
+
+def _negative(slots: Slots) -> npt.NDArray[np.bool_]:
+    """Tell which slots have a negative one among the five stamps that both record types have."""
+    negative: npt.NDArray[np.bool_] = slots["w"][:, 0] < 0
+    for column in range(1, 5):
+        negative |= slots["w"][:, column] < 0
+    return negative
