@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gevent
+import psutil  # type: ignore[import-untyped]  # Locust needs it, too
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from rig.errors import BadInput
@@ -27,7 +28,7 @@ from rig.load.target import Target, place, resolve
 DEFAULT_USERS = 10  # Locust's own default, 1, would run one class of users only
 DEFAULT_RATE = 10.0  # tasks a second and user
 STOP_TIMEOUT = 10.0  # seconds that users have to end what they are at: a send that is cut off is indeterminate
-CONNECT_SECONDS = 3.0  # for workers that are just being started
+REPORT_SECONDS = 3.0  # for workers to say that they have stopped
 INVALID = 3  # exit code: the run's numbers cannot be trusted
 
 STOP, STOPPED = "celery-rig-stop", "celery-rig-stopped"  # master to workers and back
@@ -173,7 +174,7 @@ class Lifecycle:
         clients = self.runner.clients
         self._stopping = {client.id for client in clients.all if client.state != STATE_MISSING}
         self.runner.send_message(STOP)
-        deadline = time.monotonic() + self.environment.stop_timeout + CONNECT_SECONDS
+        deadline = time.monotonic() + self.environment.stop_timeout + REPORT_SECONDS
         while self._stopping.intersection(clients) and time.monotonic() < deadline:
             gevent.sleep(0.02)
 
@@ -245,13 +246,10 @@ def _interrupt() -> None:
 
 
 def _dismiss_workers(environment: Any) -> None:
-    """Tell forked workers to quit: they do not notice that their master is gone before they have heard from it once."""
-    options, runner = environment.parsed_options, environment.runner
-    if options.processes and isinstance(runner, MasterRunner):
-        deadline = time.monotonic() + CONNECT_SECONDS
-        while len(runner.clients) < options.expect_workers and time.monotonic() < deadline:
-            gevent.sleep(0.02)
-        runner.quit()
+    """End the workers that --processes has forked: by themselves they look for their master for five minutes."""
+    if environment.parsed_options.processes and isinstance(environment.runner, MasterRunner):
+        for worker in psutil.Process().children():
+            worker.terminate()
 
 
 def _keep_statistics(stats: Any) -> None:

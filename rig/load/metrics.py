@@ -117,7 +117,9 @@ def attach(environment: Any) -> LocustCollector:
         environment.events.worker_report.add_listener(lambda data, **_: requests.merge(data.get(REPORT_KEY, ())))
 
     def begin(**_: Any) -> None:
-        collector.run_id = os.environ.get("RIG_RUN_ID") or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        # Users of rig.load.celery_user have a run: the digits that their task ids begin with.
+        run = getattr(environment.parsed_options, "rig_run", "")
+        collector.run_id = os.environ.get("RIG_RUN_ID") or run or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
     def end(**_: Any) -> None:
         collector.run_id = ""
