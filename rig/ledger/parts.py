@@ -20,7 +20,7 @@ from rig.ledger.group import Int, hashes
 from rig.ledger.reader import Ledger, Segment, Words
 from rig.ledger.tasks import Kinds, Tasks, build, join
 
-SLOTS_A_PART = 1_000_000  # of 128 bytes; joining them takes about three times as much
+SLOTS_A_PART = 250_000  # of 128 bytes: small enough that memory is reused, and not given back and zeroed again
 MOST_PARTS = 500  # each is an open file
 
 
