@@ -109,7 +109,7 @@ class Run:
         What others used decides, never what was measured. Bounded: on a machine that is always busy the last try counts
         and the report says so.
         """
-        spare = len(self.cells) * self.result.experiment.rounds // 2 - sum(turn.discarded for turn in self.result.turns)
+        spare = len(self.cells) * self.result.experiment.rounds // 4 - sum(turn.discarded for turn in self.result.turns)
         for left in reversed(range(min(TRIES, spare + 1))):
             turn = self._turn(index, place, name)
             again = left > 0 and turn.foreign > FOREIGN_LIMIT
