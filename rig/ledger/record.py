@@ -36,8 +36,8 @@ STATE_OFFSET: Final = 44
 TEXT_LENGTH_OFFSET: Final = 52
 TEXT_OFFSET: Final = HEADER.size
 
-# Slot: id, kind, retries (saturating at 255), record type; the claim of a slot is one pack_into.
-CLAIM: Final = struct.Struct("<36sHBB")
+# Slot: id, kind, retries (saturating at 255), record type, first stamp; the claim of a slot is one pack_into.
+CLAIM: Final = struct.Struct("<36sHBBq")
 
 SEND: Final = 1  # written by a publisher: one slot per attempt to send
 RUN: Final = 2  # written by a worker: one slot per delivery and process (main and pool process each)

@@ -89,6 +89,8 @@ class Writer:
         self._count = itertools.count()
         self._lock = threading.RLock()
         self.segment = _unopened()
+        self._claim_send = self._claimer(record.SEND)
+        self.claim_received = self._claimer(record.RUN)
         os.register_at_fork(after_in_child=self._after_fork)
 
     def kind(self, name: str, queue: str) -> int:
@@ -104,11 +106,11 @@ class Writer:
 
     def claim_send(self, task_id: str, kind: int, retries: int = 0) -> Slot:
         """Claim the slot of one attempt to publish `task_id`."""
-        return self._claim(task_id, kind, retries, record.SEND)
+        return self._claim_send(task_id, kind, retries, 0)
 
     def claim_run(self, task_id: str, kind: int, retries: int = 0) -> Slot:
         """Claim the slot of one delivery of `task_id` in this process."""
-        return self._claim(task_id, kind, retries, record.RUN)
+        return self.claim_received(task_id, kind, retries, 0)
 
     def set_parent(self, slot: Slot, parent_id: str) -> None:
         """Name the task that sent this one (SEND slots only)."""
@@ -123,17 +125,28 @@ class Writer:
             segment, self.segment = self.segment, _scratch()
             self._retire(segment)
 
-    def _claim(self, task_id: str, kind: int, retries: int, record_type: int) -> Slot:
-        raw = task_id.encode()
-        if len(raw) > record.ID_BYTES:
-            raw = pack_id(task_id)
-        while True:
-            segment = self.segment
-            base = segment.next_word()
-            if base < segment.end:
-                record.CLAIM.pack_into(segment.buffer, base * 8, raw, kind, retries & 0xFF, record_type)
-                return segment.words, base
-            self._roll(segment)
+    def _claimer(self, record_type: int) -> Callable[[str, int, int, int], Slot]:
+        """Return the function that claims slots of one type, with word 5 as its last argument (`received`, `planned`).
+
+        A closure over locals and one call deep: each attribute on the way would be paid for with every task.
+        """
+        pack_into, longest = record.CLAIM.pack_into, record.ID_BYTES
+
+        def claim(task_id: str, kind: int, retries: int, first_stamp: int) -> Slot:
+            raw = task_id.encode()
+            if len(raw) > longest:
+                raw = pack_id(task_id)
+            if retries > 255:
+                retries = 255
+            while True:
+                segment = self.segment
+                base = segment.next_word()
+                if base < segment.end:
+                    pack_into(segment.buffer, base * 8, raw, kind, retries, record_type, first_stamp)
+                    return segment.words, base
+                self._roll(segment)
+
+        return claim
 
     def _roll(self, full: _Segment) -> None:
         """Replace the full segment by a fresh one, or by scratch memory when there is no room for one."""

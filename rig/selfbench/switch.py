@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter_ns, thread_time_ns
+from time import thread_time_ns
 from typing import Any
 
 from celery import signals
@@ -68,9 +68,9 @@ class Switch:
         roll = writer._roll
 
         def timed(full: Any) -> None:
-            began = perf_counter_ns()
+            began = thread_time_ns()
             roll(full)
-            self.segments_ns.append(perf_counter_ns() - began)
+            self.segments_ns.append(thread_time_ns() - began)
 
         writer._roll = timed
 

@@ -277,7 +277,8 @@ def test_a_slot_that_a_thread_fills_late_is_waited_for(cell: Cell) -> None:
     cell.follower.poll()
     assert events(cell.follower) == {"sent": 1}
     segment = cell.sender.segment
-    record.CLAIM.pack_into(segment.buffer, late * 8, task_id(2).encode(), cell.sender.kind("app.noop", "short"), 0, 1)
+    kind = cell.sender.kind("app.noop", "short")
+    record.CLAIM.pack_into(segment.buffer, late * 8, task_id(2).encode(), kind, 0, 1, 0)
     stamp_send((segment.words, late), sent=1, published=2)
     cell.follower.poll()
     assert events(cell.follower) == {"sent": 3}
@@ -299,7 +300,7 @@ def test_impossible_slots_are_problems_and_not_counted(cell: Cell) -> None:
     slot = cell.send(1, sent=1, published=2)
     cell.send(2, sent=-5, published=2)
     words, base = cell.send(3, sent=1, published=2)
-    record.CLAIM.pack_into(words.obj, base * 8, task_id(3).encode(), 999, 0, record.SEND)
+    record.CLAIM.pack_into(words.obj, base * 8, task_id(3).encode(), 999, 0, record.SEND, 0)
     cell.follower.poll()
     assert slot
     assert events(cell.follower) == {"sent": 1}

@@ -13,7 +13,7 @@ from rig.ledger import record
 def slots_of(ids: list[str], retries: int = 0, kind: int = 1) -> np.ndarray:
     raw = bytearray(len(ids) * record.SLOT_BYTES)
     for index, name in enumerate(ids):
-        record.CLAIM.pack_into(raw, index * record.SLOT_BYTES, name.encode(), kind, retries, record.RUN)
+        record.CLAIM.pack_into(raw, index * record.SLOT_BYTES, name.encode(), kind, retries, record.RUN, 0)
     return np.frombuffer(bytes(raw), "<i8").reshape(-1, record.SLOT_WORDS)
 
 

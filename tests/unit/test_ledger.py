@@ -1,7 +1,6 @@
 """The ledger on disk: what is written is what is read, and damage is always reported with its place."""
 
 import os
-import struct
 import subprocess
 import sys
 import textwrap
@@ -76,11 +75,11 @@ def test_a_zeroed_stretch_is_reported_slot_by_slot(
 @pytest.mark.parametrize(
     ("garbage", "what"),
     [
-        (record.CLAIM.pack(b"x", 99, 0, record.RUN), "kind"),
-        (record.CLAIM.pack(b"x", 1, 0, 7), "record type"),
-        (record.CLAIM.pack(b"", 1, 0, record.RUN), "no task id"),
-        (record.CLAIM.pack(b"x", 1, 0, 0), "without a claim"),
-        (record.CLAIM.pack(b"x", 1, 0, record.RUN) + struct.pack("<q", -5), "negative"),
+        (record.CLAIM.pack(b"x", 99, 0, record.RUN, 0), "kind"),
+        (record.CLAIM.pack(b"x", 1, 0, 7, 0), "record type"),
+        (record.CLAIM.pack(b"", 1, 0, record.RUN, 0), "no task id"),
+        (record.CLAIM.pack(b"x", 1, 0, 0, 0), "without a claim"),
+        (record.CLAIM.pack(b"x", 1, 0, record.RUN, -5), "negative"),
     ],
 )
 def test_a_slot_that_cannot_be_true_is_reported_and_left_out(tmp_path: Path, garbage: bytes, what: str) -> None:

@@ -1,0 +1,217 @@
+"""The wrappers that every task passes. What they cost is the rig's price: `make selfbench` measures it.
+
+Attributes that a task would look up again and again are locals of the closures, and arguments are named one by one
+where that is possible: `*args, **kwargs` makes a tuple and a dict for each call.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+from celery import states
+from celery.exceptions import Reject
+
+from rig.ledger import record
+from rig.ledger.record import OUTCOME_CODE
+from rig.ledger.writer import Slot, Writer
+
+SUCCEEDED = OUTCOME_CODE["succeeded"]
+FAILED = OUTCOME_CODE["failed"]
+REJECTED = OUTCOME_CODE["rejected"]
+OUTCOME_OF_STATE = {
+    states.FAILURE: FAILED,
+    states.RETRY: OUTCOME_CODE["retried"],
+    states.REJECTED: REJECTED,
+    states.IGNORED: OUTCOME_CODE["ignored"],
+}
+# Native delayed delivery prefixes the routing key with the delay's bits: "0.0.1. … .queue".
+DELAY_BITS = re.compile(r"^(?:[01]\.){20,}")
+
+
+class Current:
+    """The slot of the task that runs in this process: solo and prefork run one at a time."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self) -> None:
+        self.slot: Slot | None = None
+
+
+class CurrentOfThread(threading.local):
+    """The slot of the task that runs in this thread, or greenlet: Celery patches threading before it imports us."""
+
+    slot: Slot | None = None
+
+
+class Running:
+    """What this process has received and not started, and what it runs. Pool processes receive nothing themselves."""
+
+    __slots__ = ("current", "next_id", "next_slot", "one_by_one", "waiting")
+
+    def __init__(self) -> None:
+        self.current: Current | CurrentOfThread = Current()
+        self.waiting: dict[str, Slot] | None = None  # None where this process runs no tasks, or only one by one
+        # On the solo pool a task runs within the call of its strategy, so there is never more than one that waits.
+        self.one_by_one = False
+        self.next_id = ""
+        self.next_slot: Slot | None = None
+
+    def serve(self, pool: str) -> None:
+        """Adapt to the pool, known by its module's name, when a consumer starts."""
+        self.one_by_one = pool == "celery.concurrency.solo"
+        if self.one_by_one or pool == "celery.concurrency.prefork":
+            return
+        self.waiting = {}
+        if isinstance(self.current, Current):
+            self.current = CurrentOfThread()
+
+    def take(self, task_id: str) -> Slot | None:
+        """Return the slot of a task that was received in this process, and forget it."""
+        if self.waiting is not None:
+            return self.waiting.pop(task_id, None)
+        return self.next_slot if self.next_id == task_id else None
+
+
+def kind_of(name: str, queue: str | None, writer: Writer) -> int:
+    """Return the ledger's kind for a task that came by this routing key."""
+    return writer.kind(name, DELAY_BITS.sub("", queue or ""))
+
+
+def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
+    """Wrap a strategy: claims the slot, and puts it where this process's tracer looks for it."""
+    claim, waiting, one_by_one = writer.claim_received, running.waiting, running.one_by_one
+    pack_into, run, longest = record.CLAIM.pack_into, record.RUN, record.ID_BYTES
+    kinds: dict[str | None, int] = {}
+
+    @functools.wraps(strategy)
+    def received(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
+        now = monotonic_ns()
+        try:
+            headers = message.headers
+            task_id, retries = headers["id"], headers["retries"]
+            kind = kinds[message.delivery_info["routing_key"]]
+            raw, segment = task_id.encode(), writer.segment
+            # `claim` once more: the call and its arguments would be a tenth of the whole price.
+            if len(raw) <= longest and 0 <= retries <= 255 and (base := segment.next_word()) < segment.end:
+                pack_into(segment.buffer, base * 8, raw, kind, retries, run, now)
+                slot = segment.words, base
+            else:
+                slot = claim(task_id, kind, retries, now)
+            message.rig_slot = slot
+            if one_by_one:
+                running.next_id, running.next_slot = task_id, slot
+            elif waiting is not None:
+                waiting[task_id] = slot
+        except (KeyError, TypeError):
+            if first_of_its_kind(message, name, kinds, writer):
+                return received(message, body, ack, reject, callbacks)
+        return strategy(message, body, ack, reject, callbacks)
+
+    return received
+
+
+def first_of_its_kind(message: Any, name: str, kinds: dict[str | None, int], writer: Writer) -> bool:
+    """Make ready for `received` what it stumbled over; False: of such a message only the execution is recorded.
+
+    These are messages of protocol 1, which have no headers, and of clients whose headers are not those of Celery.
+    """
+    headers, queue = message.headers, message.delivery_info.get("routing_key")
+    if queue in kinds or not isinstance(queue, str) or "id" not in (headers or ()):
+        return False
+    kinds[queue] = kind_of(name, queue, writer)
+    return True
+
+
+def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
+    """Wrap a tracer: started, outcome and finished."""
+    current, one_by_one = running.current, running.one_by_one
+    started, outcome, finished = record.STARTED, record.OUTCOME, record.FINISHED
+
+    @functools.wraps(trace)
+    def traced(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+        slot = running.next_slot if one_by_one and uuid == running.next_id else running.take(uuid)
+        if slot is None:  # received by another process, or before the connection broke
+            known = request or {}
+            queue = (known.get("delivery_info") or {}).get("routing_key")
+            slot = writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries") or 0)
+        words, base = slot
+        words[base + started] = monotonic_ns()
+        current.slot = slot
+        try:
+            result = trace(uuid, args, kwargs, request)
+        except Reject:
+            words[base + outcome] = REJECTED
+            raise
+        finally:
+            current.slot = None
+        info = result[1]
+        words[base + outcome] = SUCCEEDED if info is None else OUTCOME_OF_STATE.get(info.state, FAILED)
+        words[base + finished] = monotonic_ns()
+        return result
+
+    return traced
+
+
+def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
+    """Wrap `task.run`: body_done."""
+    at = record.BODY_DONE
+
+    @functools.wraps(run)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        finally:
+            # A task that calls another one as a function ends after it, and so overwrites the inner one's stamp.
+            slot = running.current.slot
+            if slot is not None:
+                slot[0][slot[1] + at] = monotonic_ns()
+
+    return timed
+
+
+def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `kombu.Message.ack`, not `Request.acknowledge`: that only queues the ack for the event loop's next turn."""
+    at = record.ACKED
+
+    @functools.wraps(ack)
+    def acked(message: Any, multiple: bool = False) -> None:
+        ack(message, multiple)
+        slot = message.rig_slot
+        if slot is not None:
+            slot[0][slot[1] + at] = monotonic_ns()
+
+    return acked
+
+
+def stamp_reject(reject: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `kombu.Message.reject`, which gives the message up or back to the queue."""
+    at = record.REJECTED
+
+    @functools.wraps(reject)
+    def rejected(message: Any, requeue: bool = False) -> None:
+        reject(message, requeue)
+        slot = message.rig_slot
+        if slot is not None:
+            slot[0][slot[1] + at] = monotonic_ns()
+
+    return rejected
+
+
+def stamp_stored(store_result: Callable[..., Any], running: Running) -> Callable[..., Any]:
+    """Wrap a backend's `store_result`: the result is written, whatever it is."""
+    at = record.STORED
+
+    @functools.wraps(store_result)
+    def store(self: Any, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        stored = store_result(self, task_id, result, state, *args, **kwargs)
+        slot = running.current.slot
+        if slot is not None and state != states.STARTED:
+            slot[0][slot[1] + at] = monotonic_ns()
+        return stored
+
+    return store
