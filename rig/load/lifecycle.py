@@ -56,6 +56,8 @@ class Lifecycle:
         self.runner = environment.runner
         self.options = environment.parsed_options
         self.session = Session(target, environment.events.request.fire)
+        # The web UI shows where a load goes, and misses a host otherwise. What is typed there changes nothing.
+        environment.host = environment.host or place(target.broker_url)
         self.stopped = False  # no user may start any more, until the next turn
         self._by_worker: dict[str, tuple[int, int, int]] = {}  # on a master: what each worker reported last
         self._stopping: set[str] = set()
