@@ -104,6 +104,8 @@ class Switch:
         fresh.rename(written)
 
 
-@signals.worker_ready.connect
 def _listen(sender: Any, **_: Any) -> None:
     sender.strategies[marks.MARK] = Switch(sender).on_mark
+
+
+signals.worker_ready.connect(_listen)
