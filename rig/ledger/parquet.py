@@ -1,9 +1,9 @@
-"""Writes a ledger as `tasks.parquet`, one row a task; `docs/tasks.md` is the schema in prose."""
+"""Writes ledgers as `tasks.parquet`, one row a task: `rig.ledger.schema`, `docs/tasks.md`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,54 +13,41 @@ import pyarrow.parquet as pq
 from rig.ledger import record
 from rig.ledger.parts import partitions
 from rig.ledger.reader import Ledger
+from rig.ledger.schema import CLOCK_OFFSET, ENCODING, SCHEMA
 from rig.ledger.tasks import COUNTS, STAMPS, Tasks
 
-_STRINGS = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), metadata={"about": "Celery's task id (a hash of it where longer than 36 bytes)"}),
-        pa.field("parent", pa.string(), metadata={"about": "id of the task that sent this one; null for none"}),
-        pa.field("name", _STRINGS, metadata={"about": "task name"}),
-        pa.field("queue", _STRINGS, metadata={"about": "queue that it was sent to"}),
-        pa.field("outcome", _STRINGS, metadata={"about": "how it ended; null while it has not"}),
-        *(pa.field(name, pa.int64(), metadata={"about": "CLOCK_MONOTONIC ns, null for never"}) for name in STAMPS),
-        *(pa.field(name, pa.int32(), metadata={"about": "see rig.ledger.tasks.Tasks"}) for name in COUNTS),
-    ]
-)  # fmt: skip
-# Stamps differ little from row to row and hardly repeat: differences are a fraction of them, a dictionary is no use.
-ENCODING: dict[str, Any] = {
-    "compression": "zstd", "compression_level": 1, "use_dictionary": ["parent", "name", "queue", "outcome", *COUNTS],
-    "column_encoding": dict.fromkeys(STAMPS, "DELTA_BINARY_PACKED"),
-}  # fmt: skip
 
+def write(ledgers: Mapping[str, Ledger], path: Path) -> int:
+    """Write the tasks of all `ledgers`, by variant ("" for none), and return their number.
 
-def write(ledger: Ledger, path: Path) -> int:
-    """Write `path` and return the number of tasks, in memory that does not grow with them.
-
-    For more than `parts.SLOTS_A_PART` slots it needs room for a copy of them beside `path`. Raises OSError when there
-    is none.
+    `path` is there as a whole or not at all. Memory does not grow with the ledgers; for one of more than
+    `parts.SLOTS_A_PART` slots room for a copy of it is needed beside `path`. Raises OSError when there is none.
     """
     count = 0
-    with pq.ParquetWriter(path, SCHEMA, **ENCODING) as writer:
-        for tasks in partitions(ledger, path.parent):
-            writer.write_table(to_table(tasks))
-            count += len(tasks)
+    fresh = path.with_suffix(".new")
+    try:
+        with pq.ParquetWriter(fresh, SCHEMA, **ENCODING) as writer:
+            for variant, ledger in ledgers.items():
+                for tasks in partitions(ledger, path.parent):
+                    writer.write_table(to_table(tasks, variant))
+                    count += len(tasks)
+            writer.add_key_value_metadata(_clock(ledgers.values()))
+        fresh.rename(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return count
 
 
-def to_table(tasks: Tasks) -> pa.Table:
+def to_table(tasks: Tasks, variant: str = "") -> pa.Table:
     """Return `tasks` as an Arrow table of `SCHEMA`."""
-    names, queues = (pa.array(column, pa.string()) for column in zip(*tasks.kinds, strict=True))
-    kind = pa.array(tasks.kind.astype(np.int32))
-    outcomes = pa.array(["", *record.OUTCOMES.values()], pa.string())
+    names, queues = zip(*tasks.kinds, strict=True)
     columns = {
         "id": _strings(tasks.id),
         "parent": _strings(tasks.parent),
-        "name": pa.DictionaryArray.from_arrays(kind, names),
-        "queue": pa.DictionaryArray.from_arrays(kind, queues),
-        "outcome": pa.DictionaryArray.from_arrays(
-            pa.array(tasks.outcome.astype(np.int32), mask=tasks.outcome == 0), outcomes
-        ),
+        "variant": _words(np.zeros(len(tasks), np.int64), [variant], null=not variant),
+        "name": _words(tasks.kind, names),
+        "queue": _words(tasks.kind, queues),
+        "outcome": _words(tasks.outcome, ["", *record.OUTCOMES.values()], null=tasks.outcome == 0),
     }
     for name in STAMPS:
         stamps = getattr(tasks, name)
@@ -68,6 +55,21 @@ def to_table(tasks: Tasks) -> pa.Table:
     for name in COUNTS:
         columns[name] = pa.array(getattr(tasks, name).astype(np.int32))
     return pa.table(columns, schema=SCHEMA)
+
+
+def _clock(ledgers: Iterable[Ledger]) -> dict[str, str]:
+    """Return the file's metadata: what turns stamps into dates, as the oldest segment has it."""
+    segments = [segment for ledger in ledgers for segment in ledger.segments]
+    if not segments:
+        return {}
+    oldest = min(segments, key=lambda segment: segment.mono_ns)
+    return {CLOCK_OFFSET: str(oldest.wall_ns - oldest.mono_ns)}
+
+
+def _words(index: npt.NDArray[np.int64], words: Sequence[str], null: npt.NDArray[np.bool_] | bool = False) -> pa.Array:
+    """Return `words[index]`, null where `null`."""
+    mask = np.broadcast_to(null, len(index))
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=mask), pa.array(words, pa.string()))
 
 
 def _strings(raw: npt.NDArray[np.bytes_]) -> pa.Array:
