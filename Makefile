@@ -1,7 +1,7 @@
 # Thin verbs over the `rig` command; `make help` lists them. Every setting is explained in .env, and any of them can be
 # given here: make up TOPOLOGY=redis IMAGES=debian
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs doctor load bench test check clean compose-plugin
+.PHONY: help up down status logs doctor load bench selfbench test check clean compose-plugin
 SHELL := /bin/bash
 
 READY := .venv/.ready
@@ -12,7 +12,7 @@ ARGS ?=
 
 help: ## This list
 	@echo "make VERB [TOPOLOGY=rabbitmq|redis|redis-sentinel] [IMAGES=official|debian]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(READY) ## Start the deployment and wait until a canary task has run on every queue
 	@$(RIG) up
@@ -34,6 +34,9 @@ load: $(READY) ## Drive it with Locust (web UI), or ARGS="--headless -t 20s"
 
 bench: $(READY) ## The first experiment: what do results cost? About three minutes
 	@$(RIG) run loadtests/experiments/ignore_result.toml $(ARGS)
+
+selfbench: $(READY) ## What measuring costs what is measured; fails above the limits. About two minutes
+	@$(RIG) selfbench $(ARGS)
 
 test: $(READY) compose-plugin ## All tests: unit, contract, and the stack on each topology (ARGS go to pytest)
 	@.venv/bin/python -m pytest $(ARGS)

@@ -37,10 +37,12 @@ class Loader(AppLoader):  # type: ignore[misc]
         if writer is None:
             return
         publisher.attach(app, writer)
-        signals.worker_init.connect(lambda **_: _attach_worker(app, writer), weak=False)
+        signals.worker_init.connect(lambda sender, **_: _attach_worker(sender, app, writer), weak=False)
 
 
-def _attach_worker(app: Any, writer: Writer) -> None:
+def _attach_worker(starting: Any, app: Any, writer: Writer) -> None:
+    if starting.app is not app:
+        return  # importing the gevent or eventlet pool sets up logging, and so Celery's default app beside this one
     # Only now: importing celery.worker while the app is being made leaves a gevent worker with a crawl of one task
     # a second (measured with celery 5.7.0 and an otherwise empty loader), and a client has no use for it.
     from rig.instrument import worker

@@ -8,7 +8,8 @@ from app import app
 from celery import chain, chord, group
 from celery.exceptions import Ignore, Reject
 
-app.conf.update(task_default_queue=os.environ["POOLS_QUEUE"], task_routes={})
+# The deployment's soft time limit is above the hard one of `hang`, which Celery refuses.
+app.conf.update(task_default_queue=os.environ["POOLS_QUEUE"], task_routes={}, task_soft_time_limit=None)
 
 
 @app.task(name="pools.add", ignore_result=False)  # a chord needs its header's results
