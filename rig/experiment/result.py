@@ -57,7 +57,7 @@ def save(result: Result, directory: Path) -> None:
 
 
 def load(directory: Path) -> Result:
-    """Read result.json of a run directory; BadInput if there is none or it is of another format."""
+    """Read result.json of a run directory; BadInput if there is none, or one that cannot be used."""
     path = directory / FILE
     try:
         data = json.loads(path.read_text())
@@ -65,6 +65,13 @@ def load(directory: Path) -> Result:
         raise BadInput([f"{path}: cannot be read: {error}"]) from error
     if data.pop("format", None) != FORMAT:
         raise BadInput([f"{path}: written by another version of the rig; this one reads format {FORMAT}"])
+    try:
+        return _result(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput([f"{path}: damaged: {error!r}"]) from error
+
+
+def _result(data: dict[str, Any]) -> Result:
     experiment = data.pop("experiment")
     turns = [
         Turn(**(turn | {"phases": {name: Phase(**phase) for name, phase in turn["phases"].items()}}))

@@ -27,6 +27,9 @@ def test_a_result_of_another_format_or_none_at_all_is_bad_input(tmp_path: Path) 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(BadInput, match="another version"):
         results.load(tmp_path)
+    path.write_text(json.dumps({"format": results.FORMAT, "experiment": {}, "turns": []}))
+    with pytest.raises(BadInput, match="damaged"):
+        results.load(tmp_path)
 
 
 def test_report_is_made_again_from_the_result_alone(tmp_path: Path) -> None:
