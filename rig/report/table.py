@@ -64,7 +64,7 @@ def as_text(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     grid = [list(titles), *map(list, lines)]
     widths = [max(len(line[column]) for line in grid) for column in range(len(titles))]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    rendered = ["  ".join(_aligned(text, width) for text, width in zip(line, widths, strict=True)) for line in grid]
+    rendered = ["  ".join([line[0].ljust(widths[0]), *map(_aligned, line[1:], widths[1:])]) for line in grid]
     return "\n".join([rendered[0].rstrip(), rule, *(line.rstrip() for line in rendered[1:])])
 
 
