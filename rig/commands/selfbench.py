@@ -17,7 +17,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "selfbench",
         help="measure what measuring costs",
         description="hooks: runs a worker and a broker of its own. analysis: joins synthetic ledgers of up to ten "
-        "million tasks in .rig/, where it needs 9 GB for a minute or two. Exit codes: 0 within the limits, 1 not, 2 bad input.",
+        "million tasks in .rig/, where it needs 8 GB meanwhile. Exit codes: 0 within the limits, 1 not, 2 bad input.",
     )
     parser.add_argument("part", nargs="?", choices=PARTS, help="default: all, one after the other")
     parser.add_argument("--rounds", type=int, default=300, help="of three blocks of 150 to 200 tasks (default: 300)")
