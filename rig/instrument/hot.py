@@ -84,47 +84,49 @@ def kind_of(name: str, queue: str | None, writer: Writer) -> int:
 
 def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
     """Wrap a strategy: claims the slot, and puts it where this process's tracer looks for it."""
-    claim, waiting, one_by_one = writer.claim_received, running.waiting, running.one_by_one
-    pack_into, run, longest = record.CLAIM.pack_into, record.RUN, record.ID_BYTES
-    kinds: dict[str | None, int] = {}
+    pack_into, longest, one_by_one = record.CLAIM_FIRST.pack_into, record.ID_BYTES, running.one_by_one
+    firsts: dict[str | None, int] = {}  # routing key -> what a first delivery's slot says besides id and time
 
     @functools.wraps(strategy)
     def received(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         now = monotonic_ns()
+        headers, slot = message.headers, None
         try:
-            headers = message.headers
-            task_id, retries = headers["id"], headers["retries"]
-            kind = kinds[message.delivery_info["routing_key"]]
+            task_id, first = headers["id"], firsts[message.delivery_info["routing_key"]]
             raw, segment = task_id.encode(), writer.segment
-            # `claim` once more: the call and its arguments would be a tenth of the whole price.
-            if len(raw) <= longest and 0 <= retries <= 255 and (base := segment.next_word()) < segment.end:
-                pack_into(segment.buffer, base * 8, raw, kind, retries, run, now)
-                slot = segment.words, base
-            else:
-                slot = claim(task_id, kind, retries, now)
+            # Writer.claim_received once more: the call and its arguments would be a tenth of the whole price.
+            if not headers["retries"] and len(raw) <= longest:
+                base = segment.next_word()
+                if base < segment.end:
+                    pack_into(segment.buffer, base * 8, raw, first, now)
+                    slot = segment.words, base
+        except (KeyError, TypeError):
+            pass  # the first by this routing key, or a client whose headers are not those of Celery
+        if slot is None:
+            slot = claim_odd(message, name, firsts, writer, now)
+        if slot is not None:
             message.rig_slot = slot
             if one_by_one:
-                running.next_id, running.next_slot = task_id, slot
-            elif waiting is not None:
-                waiting[task_id] = slot
-        except (KeyError, TypeError):
-            if first_of_its_kind(message, name, kinds, writer):
-                return received(message, body, ack, reject, callbacks)
+                running.next_id, running.next_slot = headers["id"], slot
+            elif running.waiting is not None:
+                running.waiting[headers["id"]] = slot
         return strategy(message, body, ack, reject, callbacks)
 
     return received
 
 
-def first_of_its_kind(message: Any, name: str, kinds: dict[str | None, int], writer: Writer) -> bool:
-    """Make ready for `received` what it stumbled over; False: of such a message only the execution is recorded.
+def claim_odd(message: Any, name: str, firsts: dict[str | None, int], writer: Writer, now: int) -> Slot | None:
+    """Claim a slot in the way that takes any message: the first by its routing key, a retry, a long id, a full segment.
 
-    These are messages of protocol 1, which have no headers, and of clients whose headers are not those of Celery.
+    None for a message without an id in its headers (message protocol 1): of those only the execution is recorded.
     """
     headers, queue = message.headers, message.delivery_info.get("routing_key")
-    if queue in kinds or not isinstance(queue, str) or "id" not in (headers or ()):
-        return False
-    kinds[queue] = kind_of(name, queue, writer)
-    return True
+    if not isinstance(headers.get("id"), str):
+        return None
+    kind = kind_of(name, queue, writer)
+    if queue is None or not DELAY_BITS.match(queue):  # there are as many of those as delays
+        firsts[queue] = record.about(kind, 0, record.RUN)
+    return writer.claim_received(headers["id"], kind, headers.get("retries") or 0, now)
 
 
 def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:

@@ -38,6 +38,7 @@ TEXT_OFFSET: Final = HEADER.size
 
 # Slot: id, kind, retries (saturating at 255), record type, first stamp; the claim of a slot is one pack_into.
 CLAIM: Final = struct.Struct("<36sHBBq")
+CLAIM_FIRST: Final = struct.Struct("<36sIq")  # the same for who has kind, retries and type in one number: `about()`
 
 SEND: Final = 1  # written by a publisher: one slot per attempt to send
 RUN: Final = 2  # written by a worker: one slot per delivery and process (main and pool process each)
@@ -82,3 +83,8 @@ RUN_STAMPS: Final = {
     "received": RECEIVED, "started": STARTED, "body_done": BODY_DONE, "stored": STORED,
     "finished": FINISHED, "acked": ACKED, "rejected": REJECTED,
 }
+
+
+def about(kind: int, retries: int, record_type: int) -> int:
+    """Return kind, retries and record type as the one number that CLAIM_FIRST takes."""
+    return kind | retries << 16 | record_type << 24
