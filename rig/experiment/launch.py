@@ -19,6 +19,8 @@ from rig.experiment.record import NUMBERS_A_TURN
 from rig.experiment.result import Result
 from rig.experiment.run import Run
 from rig.experiment.spec import Experiment
+from rig.ledger import parquet
+from rig.ledger.reader import read_ledger
 from rig.load.ids import MAX_TURN
 from rig.stack.paths import Checkout
 from rig.stack.start import say
@@ -73,7 +75,18 @@ def _finish(run: Run) -> Result:
     result.save(finished, run.directory)
     if finished.environment:
         _write(run.directory / "environment.json", finished.environment)
+    with interrupts.ignored():
+        _write_tasks(run)
     return finished
+
+
+def _write_tasks(run: Run) -> None:
+    """Write a row for each task of every cell: for questions of one's own (docs/tasks.md)."""
+    path = run.directory / "tasks.parquet"
+    try:
+        parquet.write({cell.name: read_ledger(cell.ledger) for cell in run.cells}, path)
+    except OSError as error:
+        say(f"{path} could not be written: {error}")
 
 
 def _write(path: Path, data: Any) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from rig.experiment import check, result
@@ -61,6 +62,10 @@ def left_behind(project: str) -> str:
     return "".join(done.stdout for done in listed)
 
 
+def sent_by_cell(path: Path) -> dict[str, int]:
+    return dict(duckdb.sql(f"SELECT variant, count(*) FROM '{path}' WHERE sends > 0 GROUP BY variant").fetchall())  # noqa: S608
+
+
 def project_of(directory: Path) -> str:
     return f"celery-rig-bench-{directory.name.rpartition('-')[2]}-rabbitmq"
 
@@ -80,6 +85,7 @@ def test_all_witnesses_agree_on_every_task_and_nothing_is_left(file: Path, tmp_p
         assert set(seen.counts[cell].values()) == {account["sent"], 0}
         assert seen.counts[cell][check.LEFT] == 0
     assert {turn.round for turn in seen.turns} == {0, 1, 2}
+    assert sent_by_cell(directory / "tasks.parquet") == {cell: each["sent"] for cell, each in seen.accounts.items()}
     assert (directory / "report.md").read_text().startswith("# small: ")
     assert left_behind(project_of(directory)) == ""
 
@@ -103,5 +109,6 @@ def test_an_interrupted_run_keeps_its_numbers_and_removes_its_containers(
     assert run.returncode == 130
     assert f"kept in {directory}" in said
     assert result.load(directory).interrupted
+    assert sent_by_cell(directory / "tasks.parquet")
     assert (directory / "report.md").exists()
     assert left_behind(project_of(directory)) == ""
