@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -23,6 +24,7 @@ LABEL = "celery-rig.inputs"  # the hash of what an image was built from
 BASE = f"celery-rig/base:{DEBIAN}"
 BUILD_PROJECT = "celery-rig-images"  # goes into a label of every image; never the name of a stack
 BUILD_LIMIT = 1800.0  # seconds for one build; a slow mirror, not a slow machine
+TRIES = 3  # where a build fails for no reason of its own
 _SKIPPED = {"__pycache__"}
 
 
@@ -149,16 +151,29 @@ def _compose_build(root: Path, wanted: list[Recipe], directory: Path) -> None:
     project = {"services": services, "secrets": secrets}
     log = root / ".rig" / "build.log"
     log.parent.mkdir(exist_ok=True)
-    with log.open("w") as output:
-        done = subprocess.run(
-            [
-                "docker", "compose", "--file=-", f"--project-name={BUILD_PROJECT}", f"--project-directory={root}",
-                "--ansi=never", "build",
-            ],
-            input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
-        )
-    if done.returncode:
-        raise StackError(f"the build of {', '.join(services)} failed (whole log: {log}):\n{errors(log.read_text())}")
+    for _ in range(TRIES):
+        with log.open("w") as output:
+            done = subprocess.run(
+                [
+                    "docker", "compose", "--file=-", f"--project-name={BUILD_PROJECT}", f"--project-directory={root}",
+                    "--ansi=never", "build",
+                ],
+                input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
+            )
+        if done.returncode == 0:
+            return
+        if not lost_its_dockerfile(log.read_text()):
+            break
+    raise StackError(f"the build of {', '.join(services)} failed (whole log: {log}):\n{errors(log.read_text())}")
+
+
+def lost_its_dockerfile(log: str) -> bool:
+    """Whether a build failed for a Dockerfile that is there.
+
+    Seen on an engine 20.10 with an empty build cache: of several contexts that Compose sends at once, one arrives empty
+    ("transferring dockerfile: 2B"). What was built by then is in the cache, and the next try passes.
+    """
+    return re.search(r"failed to read dockerfile: open \S*buildkit-mount\S*: no such file", log) is not None
 
 
 def errors(log: str) -> str:

@@ -156,3 +156,9 @@ def test_pips_settings_travel_without_paths_of_this_machine() -> None:
     assert build.pip_conf(listed).splitlines() == [
         "[global]", "default-timeout = 180", "index-url = https://mirror.test/simple", "trusted-host = mirror.test",
     ]
+
+
+def test_a_build_that_lost_its_dockerfile_on_the_way_is_told_from_one_that_has_none() -> None:
+    lost = "failed to read dockerfile: open /var/lib/docker/tmp/buildkit-mount869/Dockerfile: no such file or directory"
+    assert build.lost_its_dockerfile(f"#8 DONE 0.0s\nfailed to solve: {lost}")
+    assert not build.lost_its_dockerfile("ERROR: process '/bin/sh -c pip install' did not complete successfully")
