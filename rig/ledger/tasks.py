@@ -63,7 +63,7 @@ class Tasks:
 
 
 def build(ledger: Ledger) -> Tasks:
-    """Join all slots of `ledger` by task id, in memory: some 1,100 bytes a task (`rig.ledger.parts` needs less)."""
+    """Join all slots of `ledger` by task id in memory: 1,100 bytes a task of three slots (`rig.ledger.parts`: less)."""
     kinds = Kinds(ledger.segments)
     return join(np.concatenate([NO_WORDS, *map(kinds.slots, ledger.segments)]), kinds.pairs)
 
