@@ -54,8 +54,10 @@ def attach(writer: Writer, running: Running) -> None:
 
 def on_unknown(writer: Writer, message: Any = None, name: str = "", id: str = "", **_: Any) -> None:
     """Record a message that names a task the worker does not have. Its arguments are the signal's."""
-    queue = message.delivery_info.get("routing_key")
-    message.rig_slot = writer.claim_received(id, kind_of(name, queue, writer), 0, monotonic_ns())
+    now, queue = monotonic_ns(), message.delivery_info.get("routing_key")
+    words, base = message.rig_slot = writer.claim_received(id, kind_of(name, queue, writer), 0, now)
+    if message.acknowledged:  # Celery rejects it first, and then sends the signal that brings us here
+        words[base + record.REJECTED] = now
     set_outcome(message, OUTCOME_CODE["unknown"])
 
 
