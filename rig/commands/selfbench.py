@@ -20,7 +20,8 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "million tasks in .rig/, where it needs 8 GB meanwhile. Exit codes: 0 within the limits, 1 not, 2 bad input.",
     )
     parser.add_argument("part", nargs="?", choices=PARTS, help="default: all, one after the other")
-    parser.add_argument("--rounds", type=int, default=300, help="of three blocks of 150 to 200 tasks (default: 300)")
+    parser.add_argument("--rounds", type=int, default=60, help="of three blocks, for each worker process (default: 60)")
+    parser.add_argument("--workers", type=int, default=8, help="processes, one after the other (default: 8)")
     parser.add_argument("--seed", type=int, help="of order and length of the blocks; drawn and printed if absent")
     parser.set_defaults(run=run)
 
@@ -30,19 +31,23 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = [arguments.part] if arguments.part else list(PARTS)
     if arguments.rounds < 10:
         raise BadInput([f"--rounds {arguments.rounds}: an interval needs at least 10"])
+    if arguments.workers < 2:
+        raise BadInput([f"--workers {arguments.workers}: an interval needs at least 2"])
     kept = [PARTS[part](arguments) for part in wanted]
     return 0 if all(kept) else 1
 
 
 def _hooks(arguments: argparse.Namespace) -> bool:
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    price = hooks.measure(checkout(), arguments.rounds, seed)
+    price = hooks.measure(checkout(), arguments.rounds, arguments.workers, seed)
     within = price.share <= hooks.LIMIT
     print(f"\nthe ledger's hooks in one worker: no-op, solo pool, results ignored, RabbitMQ (seed {seed})")
-    print(f"  bare                      {price.bare_us:8.1f} µs CPU a task, {price.hooks.rounds} rounds")
+    rounds = f"{price.hooks.rounds} rounds in {arguments.workers} processes"
+    print(f"  bare                      {price.bare_us:.1f} µs CPU a task, {rounds}")
     print(f"  control (A/A)             {price.control}")
     print(f"  hooks                     {price.hooks}  (95 % interval)")
-    print(f"  segments                  {price.segments_us / price.bare_us:+.2%}  ({price.segments} opened)")
+    print(f"    of each process         {'  '.join(f'{share:+.2%}' for share in price.hooks.workers)}")
+    print(f"  segments                  {price.segments_us / price.bare_us:+.2%}")
     print(f"  all stamps together       {price.share:+.2%}, limit {hooks.LIMIT:+.1%}: {'ok' if within else 'TOO DEAR'}")
     return within
 

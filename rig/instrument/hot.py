@@ -1,7 +1,9 @@
 """The wrappers that every task passes. What they cost is the rig's price: `make selfbench` measures it.
 
-Attributes that a task would look up again and again are locals of the closures, and arguments are named one by one
-where that is possible: `*args, **kwargs` makes a tuple and a dict for each call.
+Celery's own code throws everything of ours out of the processor's nearest caches between two tasks, so what counts is
+how many places in memory a wrapper touches: constants are globals of this one module, next to each other, and not cells
+of closures or attributes of other modules. Arguments are named where that is possible: `*args, **kwargs` makes a tuple
+and a dict for each call.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from celery import states
 from celery.exceptions import Reject
 
 from rig.ledger import record
-from rig.ledger.record import OUTCOME_CODE
+from rig.ledger.record import ACKED, BODY_DONE, FINISHED, ID_BYTES, OUTCOME, OUTCOME_CODE, STARTED
 from rig.ledger.writer import Slot, Writer
 
+claim_first = record.CLAIM_FIRST.pack_into
 SUCCEEDED = OUTCOME_CODE["succeeded"]
 FAILED = OUTCOME_CODE["failed"]
 REJECTED = OUTCOME_CODE["rejected"]
@@ -84,7 +87,6 @@ def kind_of(name: str, queue: str | None, writer: Writer) -> int:
 
 def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
     """Wrap a strategy: claims the slot, and puts it where this process's tracer looks for it."""
-    pack_into, longest, one_by_one = record.CLAIM_FIRST.pack_into, record.ID_BYTES, running.one_by_one
     firsts: dict[str | None, int] = {}  # routing key -> what a first delivery's slot says besides id and time
 
     @functools.wraps(strategy)
@@ -95,18 +97,18 @@ def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, runn
             task_id, first = headers["id"], firsts[message.delivery_info["routing_key"]]
             raw, segment = task_id.encode(), writer.segment
             # Writer.claim_received once more: the call and its arguments would be a tenth of the whole price.
-            if not headers["retries"] and len(raw) <= longest:
+            if not headers["retries"] and len(raw) <= ID_BYTES:
                 base = segment.next_word()
                 if base < segment.end:
-                    pack_into(segment.buffer, base * 8, raw, first, now)
+                    claim_first(segment.buffer, base * 8, raw, first, now)
                     slot = segment.words, base
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             pass  # the first by this routing key, or a client whose headers are not those of Celery
         if slot is None:
             slot = claim_odd(message, name, firsts, writer, now)
         if slot is not None:
             message.rig_slot = slot
-            if one_by_one:
+            if running.one_by_one:
                 running.next_id, running.next_slot = headers["id"], slot
             elif running.waiting is not None:
                 running.waiting[headers["id"]] = slot
@@ -131,29 +133,28 @@ def claim_odd(message: Any, name: str, firsts: dict[str | None, int], writer: Wr
 
 def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
     """Wrap a tracer: started, outcome and finished."""
-    current, one_by_one = running.current, running.one_by_one
-    started, outcome, finished = record.STARTED, record.OUTCOME, record.FINISHED
+    current = running.current
 
     @functools.wraps(trace)
     def traced(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
-        slot = running.next_slot if one_by_one and uuid == running.next_id else running.take(uuid)
+        slot = running.next_slot if uuid == running.next_id else running.take(uuid)
         if slot is None:  # received by another process, or before the connection broke
             known = request or {}
             queue = (known.get("delivery_info") or {}).get("routing_key")
             slot = writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries") or 0)
         words, base = slot
-        words[base + started] = monotonic_ns()
+        words[base + STARTED] = monotonic_ns()
         current.slot = slot
         try:
             result = trace(uuid, args, kwargs, request)
         except Reject:
-            words[base + outcome] = REJECTED
+            words[base + OUTCOME] = REJECTED
             raise
         finally:
             current.slot = None
         info = result[1]
-        words[base + outcome] = SUCCEEDED if info is None else OUTCOME_OF_STATE.get(info.state, FAILED)
-        words[base + finished] = monotonic_ns()
+        words[base + OUTCOME] = SUCCEEDED if info is None else OUTCOME_OF_STATE.get(info.state, FAILED)
+        words[base + FINISHED] = monotonic_ns()
         return result
 
     return traced
@@ -161,7 +162,6 @@ def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: R
 
 def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
     """Wrap `task.run`: body_done."""
-    at = record.BODY_DONE
 
     @functools.wraps(run)
     def timed(*args: Any, **kwargs: Any) -> Any:
@@ -171,21 +171,20 @@ def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
             # A task that calls another one as a function ends after it, and so overwrites the inner one's stamp.
             slot = running.current.slot
             if slot is not None:
-                slot[0][slot[1] + at] = monotonic_ns()
+                slot[0][slot[1] + BODY_DONE] = monotonic_ns()
 
     return timed
 
 
 def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap `kombu.Message.ack`, not `Request.acknowledge`: that only queues the ack for the event loop's next turn."""
-    at = record.ACKED
 
     @functools.wraps(ack)
     def acked(message: Any, multiple: bool = False) -> None:
         ack(message, multiple)
         slot = message.rig_slot
         if slot is not None:
-            slot[0][slot[1] + at] = monotonic_ns()
+            slot[0][slot[1] + ACKED] = monotonic_ns()
 
     return acked
 

@@ -19,7 +19,16 @@ from rig.stack.docker import docker
 from rig.stack.paths import Checkout
 
 LIMIT = 0.025  # of a task's CPU time
+SEGMENT_SLOTS = 16384  # of a full-grown segment; smaller ones are only the first two of a process
 PATIENCE_S = 60  # for the worker to end after the last message was published
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What one worker process measured, in CPU microseconds a task: by mode and round, and for changes of segment."""
+
+    us: dict[str, list[float]]
+    segment_us: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,6 @@ class Price:
     hooks: Estimate
     control: Estimate
     segments_us: float  # the change of segments, spread over the tasks that fit into one
-    segments: int
 
     @property
     def share(self) -> float:
@@ -38,14 +46,20 @@ class Price:
         return self.hooks.share + self.segments_us / self.bare_us
 
 
-def measure(checkout: Checkout, rounds: int, seed: int) -> Price:
-    """Run the worker; raises BadInput and StackError like every start of a stack."""
+def measure(checkout: Checkout, rounds: int, workers: int, seed: int) -> Price:
+    """Run one worker process after the other, each for `rounds`; raises BadInput and StackError like every start."""
     worker_cpus, other_cpus = site.processors()
+    costs: list[Costs] = []
     with site.running(checkout, services(checkout.root / "compose", worker_cpus)) as (compose, ledger):
         pin(compose, other_cpus, apart_from="worker")
-        command = ["python", "-m", "rig.selfbench.publish", str(rounds), str(seed)]
-        plan = site.last_json(compose.run("exec", "-T", "publisher", *command, timeout=None))
-        return price(plan, blocks(compose, ledger))
+        for worker in range(workers):
+            command = ["python", "-m", "rig.selfbench.publish", str(rounds), str(seed + worker)]
+            plan = site.last_json(compose.run("exec", "-T", "publisher", *command, timeout=None))
+            found = blocks(compose, ledger)
+            costs.append(costs_of(plan, found["blocks"], max(found["segments_ns"], default=0)))
+            (ledger / Path(marks.BLOCKS_FILE).name).unlink()
+            compose.run("restart", "--timeout=5", "worker", timeout=60)
+    return price(costs)
 
 
 def services(compose: Path, worker_cpus: str) -> dict[str, Any]:
@@ -86,19 +100,23 @@ def blocks(compose: Compose, ledger: Path) -> dict[str, Any]:
     return found
 
 
-def price(plan: Sequence[Sequence[tuple[str, int]]], found: dict[str, Any]) -> Price:
-    """Return the price from what was sent and what the worker measured. Raises StackError when they do not match."""
+def costs_of(plan: Sequence[Sequence[tuple[str, int]]], measured: Sequence[tuple[str, int]], segment_ns: int) -> Costs:
+    """Return one worker's costs from what was sent and what it measured. Raises StackError when they do not match."""
     sent = [(mode, tasks) for blocks_of_round in plan for mode, tasks in blocks_of_round]
-    if [mode for mode, _ in sent] != [mode for mode, _ in found["blocks"]]:
+    if [mode for mode, _ in sent] != [mode for mode, _ in measured]:
         raise StackError("the worker saw other blocks than were sent: did its connection break?")
-    costs: dict[str, list[float]] = {mode: [] for mode in marks.MODES}
-    for (mode, tasks), (_, spent_ns) in zip(sent, found["blocks"], strict=True):
-        costs[mode].append(spent_ns / tasks / 1000)
-    bare = (np.array(costs[marks.OFF]) + np.array(costs[marks.CONTROL])) / 2
-    # Segments grow; the largest hold 16,384 tasks. Each change is charged as if it were one of those.
-    dearest = max(found["segments_ns"], default=0)
+    found: dict[str, list[float]] = {mode: [] for mode in marks.MODES}
+    for (mode, tasks), (_, spent_ns) in zip(sent, measured, strict=True):
+        found[mode].append(spent_ns / tasks / 1000)
+    return Costs(us=found, segment_us=segment_ns / SEGMENT_SLOTS / 1000)
+
+
+def price(costs: Sequence[Costs]) -> Price:
+    """Return the price from the costs of each worker."""
+    off, control = [each.us[marks.OFF] for each in costs], [each.us[marks.CONTROL] for each in costs]
+    bare = [[(a + b) / 2 for a, b in zip(*pair, strict=True)] for pair in zip(off, control, strict=True)]
     return Price(
-        bare_us=float(trimmed_mean(bare)), hooks=paired(list(bare), costs[marks.ON]),
-        control=paired(costs[marks.OFF], costs[marks.CONTROL]),
-        segments_us=dearest / 16384 / 1000, segments=len(found["segments_ns"]),
+        bare_us=float(np.mean([trimmed_mean(np.array(rounds)) for rounds in bare])),
+        hooks=paired(bare, [each.us[marks.ON] for each in costs]), control=paired(off, control),
+        segments_us=float(np.mean([each.segment_us for each in costs])),
     )  # fmt: skip
