@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import ssl
 import subprocess
@@ -24,7 +23,6 @@ LABEL = "celery-rig.inputs"  # the hash of what an image was built from
 BASE = f"celery-rig/base:{DEBIAN}"
 BUILD_PROJECT = "celery-rig-images"  # goes into a label of every image; never the name of a stack
 BUILD_LIMIT = 1800.0  # seconds for one build; a slow mirror, not a slow machine
-TRIES = 3  # where a build fails for no reason of its own
 _SKIPPED = {"__pycache__"}
 
 
@@ -58,7 +56,8 @@ def ensure(root: Path, images: Images) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="celery-rig-build-") as directory:
         # The stand-in for Python must be there before what is built on it: Compose builds one call's images at once.
         for stage in (False, True):
-            _compose_build(root, [recipe for recipe in stale if _is_own(recipe) == stage], Path(directory))
+            wanted = [recipe for recipe in stale if recipe.build and _is_own(recipe) == stage]  # the base has none
+            _compose_build(root, wanted, Path(directory))
     for image, old in before.items():
         if old and old != image_id(image):
             answers("image", "rm", old)  # still used by a running container: it stays, without a name
@@ -151,29 +150,16 @@ def _compose_build(root: Path, wanted: list[Recipe], directory: Path) -> None:
     project = {"services": services, "secrets": secrets}
     log = root / ".rig" / "build.log"
     log.parent.mkdir(exist_ok=True)
-    for _ in range(TRIES):
-        with log.open("w") as output:
-            done = subprocess.run(
-                [
-                    "docker", "compose", "--file=-", f"--project-name={BUILD_PROJECT}", f"--project-directory={root}",
-                    "--ansi=never", "build",
-                ],
-                input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
-            )
-        if done.returncode == 0:
-            return
-        if not lost_its_dockerfile(log.read_text()):
-            break
-    raise StackError(f"the build of {', '.join(services)} failed (whole log: {log}):\n{errors(log.read_text())}")
-
-
-def lost_its_dockerfile(log: str) -> bool:
-    """Whether a build failed for a Dockerfile that is there.
-
-    Seen on an engine 20.10 with an empty build cache: of several contexts that Compose sends at once, one arrives empty
-    ("transferring dockerfile: 2B"). What was built by then is in the cache, and the next try passes.
-    """
-    return re.search(r"failed to read dockerfile: open \S*buildkit-mount\S*: no such file", log) is not None
+    with log.open("w") as output:
+        done = subprocess.run(
+            [
+                "docker", "compose", "--file=-", f"--project-name={BUILD_PROJECT}", f"--project-directory={root}",
+                "--ansi=never", "build",
+            ],
+            input=json.dumps(project), stdout=output, stderr=output, text=True, timeout=BUILD_LIMIT, check=False,
+        )
+    if done.returncode:
+        raise StackError(f"the build of {', '.join(services)} failed (whole log: {log}):\n{errors(log.read_text())}")
 
 
 def errors(log: str) -> str:

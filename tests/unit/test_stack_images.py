@@ -158,7 +158,18 @@ def test_pips_settings_travel_without_paths_of_this_machine() -> None:
     ]
 
 
-def test_a_build_that_lost_its_dockerfile_on_the_way_is_told_from_one_that_has_none() -> None:
-    lost = "failed to read dockerfile: open /var/lib/docker/tmp/buildkit-mount869/Dockerfile: no such file or directory"
-    assert build.lost_its_dockerfile(f"#8 DONE 0.0s\nfailed to solve: {lost}")
-    assert not build.lost_its_dockerfile("ERROR: process '/bin/sh -c pip install' did not complete successfully")
+
+def test_the_base_is_not_given_to_compose_which_would_look_for_its_dockerfile(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[list[str]] = []
+    bases: list[str] = []
+    monkeypatch.setattr(build, "built_from", lambda _: "")
+    monkeypatch.setattr(build, "image_id", lambda _: "")
+    monkeypatch.setattr(build, "_build_base", lambda _, recipe: bases.append(recipe.image))
+    monkeypatch.setattr(build, "_compose_build", lambda _, wanted, __: handed.append([one.image for one in wanted]))
+    names = {"PYTHON_IMAGE": "celery-rig/python:debian", "REDIS_IMAGE": "celery-rig/redis:debian"}
+    chosen = images.Images(family=images.DEBIAN, names=names, grafana=False, why="")
+    build.ensure(Path(__file__).parents[2], chosen)
+    assert bases == ["celery-rig/base:debian"]
+    assert handed == [
+        ["celery-rig/python:debian", "celery-rig/redis:debian"], ["celery-rig/app:debian", "celery-rig/rig:debian"],
+    ]  # fmt: skip
