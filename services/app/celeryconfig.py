@@ -65,7 +65,8 @@ task_serializer = "json"
 result_serializer = "json"
 
 # --- Results ----------------------------------------------------------------------------------------------------------
-# A stored result costs six Redis commands and doubles the CPU of a short task: a task opts in with ignore_result=False.
+# A stored result costs six Redis commands and about doubles the CPU of a short task (docs/runs/ignore_result): a task
+# opts in with ignore_result=False.
 task_ignore_result = True
 result_expires = 3600  # the result store evicts what expires first, so everything in it has to expire
 redis_socket_timeout = 10  # the default, 120, is how long a worker hangs on a paused result store
