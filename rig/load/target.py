@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from rig import dotenv
 from rig.errors import BadInput
 from rig.load.ids import MAX_PUBLISHER
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PROJECT = "celery-rig"
 _PORT_OF = {"redis-results": "RESULTS_PORT"}  # every other service: its name in upper case with _PORT
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|(.*?))\s*(?:\s#.*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +86,14 @@ class _Finder:
                 "no stack to send to: run locust in a checkout of celery-rig after `make up`, or set BROKER_URL"
             )
             return
-        project = self.values.get("COMPOSE_PROJECT_NAME") or read(root / ".env").get("COMPOSE_PROJECT_NAME")
+        project = self.values.get("COMPOSE_PROJECT_NAME") or dotenv.read(root / ".env").get("COMPOSE_PROJECT_NAME")
         self.state = root / ".rig" / (project or DEFAULT_PROJECT)
-        self.stack = read(self.state / "state.env")
+        self.stack = dotenv.read(self.state / "state.env")
         if not self.stack:
             self.problems.append(f"no stack is up ({self.state / 'state.env'} is missing): `make up` starts one")
             return
         topology = self.stack.get("TOPOLOGY", "")
-        celery_env = read(root / "compose" / "topologies" / topology / "celery.env")
+        celery_env = dotenv.read(root / "compose" / "topologies" / topology / "celery.env")
         if not celery_env.get("BROKER_URL"):
             self.problems.append(f"topology {topology!r} of the running stack has no BROKER_URL in its celery.env")
         self.values = celery_env | self.stack | self.values
@@ -198,14 +197,6 @@ def _complete(url: str, password: str, ports: Mapping[str, int]) -> str:
     secret = parts.password or quote(password, safe="")
     login = f"{parts.username or ''}:{secret}@" if secret else f"{parts.username}@" if parts.username else ""
     return parts._replace(netloc=login + where).geturl()
-
-
-def read(path: Path) -> dict[str, str]:
-    """Return the NAME=value lines of a file in Compose's .env syntax, as they stand; nothing if there is no file."""
-    if not path.is_file():
-        return {}
-    matches = (_LINE.fullmatch(line) for line in path.read_text().splitlines())
-    return {match[1]: match[2] or match[3] or match[4] or "" for match in matches if match}
 
 
 def _checkout() -> Path | None:

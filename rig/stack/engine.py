@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rig.stack import dotenv
+from rig import dotenv
 from rig.stack.docker import answers
 
 MIN_COMPOSE = (2, 20)  # `include` in compose.yaml

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig import dotenv
 from rig.errors import BadInput
-from rig.stack import dotenv
 
 DEFAULT_PROJECT = "celery-rig"
 DEFAULT_TOPOLOGY = "rabbitmq"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 
+from rig import dotenv
 from rig.errors import StackError
-from rig.stack import build, dotenv, engine, images, machine, preflight, secrets, start, templates
+from rig.stack import build, engine, images, machine, preflight, secrets, start, templates
 from rig.stack.compose import Compose
 from rig.stack.paths import Checkout
 

@@ -13,8 +13,8 @@ basic_auth = [f"admin:{read_secret('FLOWER_PASSWORD_FILE')}"]
 
 inspect_timeout = 3000.0  # milliseconds; the default, 1000, misses busy workers, and with them their queues
 
-# By default Flower switches task events ON in every worker it sees, which costs a short task a quarter more
-# CPU. Workers and their heartbeats show without; only tasks of workers started with -E (worker-long) are listed.
+# By default Flower switches task events ON in every worker it sees, which is dear for short
+# tasks. Workers and their heartbeats show without; only tasks of workers started with -E (worker-long) are listed.
 enable_events = False
 purge_offline_workers = 300  # seconds; a recreated container has a new host name, so its old self would stay for ever
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
+from rig import dotenv
 from rig.ledger.reader import Ledger, read_ledger
 from rig.ledger.tasks import Tasks, build
-from rig.stack import dotenv, paths
+from rig.stack import paths
 from rig.stack.compose import Compose
 
 ROOT = Path(__file__).parents[2]

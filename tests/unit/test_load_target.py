@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from rig.dotenv import read
 from rig.errors import BadInput
 from rig.load import names, target
-from rig.load.target import place, read, resolve
+from rig.load.target import place, resolve
 
 ROOT = Path(__file__).parents[2]
 STATE = "TOPOLOGY={}\nRABBITMQ_PORT=35001\nREDIS_PORT=35002\nRESULTS_PORT=35003\nREDIS_RESULTS_2_PORT=35004\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.stack import dotenv
+from rig import dotenv
 
 
 @pytest.mark.parametrize(
