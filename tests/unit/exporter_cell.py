@@ -13,6 +13,13 @@ from rig.ledger.writer import Slot, Writer
 
 MS = 1_000_000  # nanoseconds
 
+# What is counted of `Cell.whole_task`: its events, and for each stage how many and their sum in milliseconds.
+ONE_TASK = {"sent": 1, "received": 1, "started": 1, "acked": 1, "succeeded": 1}
+ITS_STAGES = {
+    "publish": (1, 1.0), "queue_wait": (1, 3.0), "prefetch_wait": (1, 4.0), "runtime": (1, 8.0),
+    "result_write": (1, 16.0), "ack": (1, 5.0), "end_to_end": (1, 32.0),
+}  # fmt: skip
+
 
 def task_id(number: int) -> str:
     return f"00000007-0001-4001-8000-{number:012x}"
