@@ -17,6 +17,8 @@ from urllib.parse import quote
 from celery.exceptions import ImproperlyConfigured
 from celery.schedules import crontab
 from kombu import Exchange, Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 QUEUES = ("short", "long", "io", "critical", "bulk")
 DEAD_LETTERS = "dead-letters"  # on RabbitMQ; compose/topologies/rabbitmq/definitions.json.template declares them all
@@ -150,6 +152,8 @@ if broker_url.startswith("sentinel"):
             # A sentinel that does not answer must not stop the question from reaching the next one.
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
+            # By itself redis-py asks one sentinel four times, with pauses, before it asks the next one.
+            "retry": Retry(NoBackoff(), 0),
         },
     }
     broker_transport_options |= _sentinel | {"master_name": required("SENTINEL_MASTER")}

@@ -99,6 +99,7 @@ def test_sentinel_is_asked_for_broker_and_results(environment: pytest.MonkeyPatc
     assert config.result_backend_transport_options["master_name"] == "results"
     for options in (config.broker_transport_options, config.result_backend_transport_options):
         assert options["sentinel_kwargs"]["password"] == "sentinel/secret"
+        assert options["sentinel_kwargs"]["retry"].get_retries() == 0  # the next sentinel is asked at once
 
 
 @pytest.mark.parametrize("url", [AMQP, REDIS, SENTINELS])
