@@ -1,4 +1,4 @@
-"""CPU time and memory of containers, read from the kernel's own counters: no sampling, no daemon, a few µs.
+"""CPU time, memory and network bytes of containers, from the kernel's own counters: no sampling, no daemon, a few µs.
 
 The way to a container's cgroup is taken from its first process, so it does not matter whether Docker's driver is
 cgroupfs (/docker/<id>) or systemd (/system.slice/docker-<id>.scope), nor under which parent the daemon itself runs.
@@ -22,7 +22,8 @@ class Cgroup:
 
     version: int
     cpu: Path  # cpuacct.usage (v1, ns) or cpu.stat (v2, usage_usec)
-    memory: Path  # memory.usage_in_bytes or memory.current
+    memory: Path  # memory.stat: total_rss (v1) or anon (v2)
+    network: Path  # /proc/<pid>/net/dev: a table of the container's own interfaces
 
     def cpu_ns(self) -> int:
         """Return the CPU time used so far by all processes that ever ran in the container, in ns."""
@@ -32,8 +33,15 @@ class Cgroup:
         return 1000 * next(int(value) for key, value in map(str.split, text.splitlines()) if key == "usage_usec")
 
     def memory_bytes(self) -> int:
-        """Return the memory now charged to the container, page cache included."""
-        return int(_read(self.memory))
+        """Return the memory that the container's processes hold for themselves, without any page cache."""
+        wanted = "total_rss" if self.version == 1 else "anon"
+        return next(int(value) for key, value in map(str.split, _read(self.memory).splitlines()) if key == wanted)
+
+    def network_bytes(self) -> int:
+        """Return the bytes received and sent so far over every interface but the loopback."""
+        rows = (line.split(":", 1) for line in _read(self.network).splitlines()[2:])
+        counted = (values.split() for name, values in rows if name.strip() != "lo")
+        return sum(int(values[0]) + int(values[8]) for values in counted)  # proc_pid_net(5): bytes in, bytes out
 
 
 def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> Cgroup:
@@ -47,14 +55,15 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup
         raise StackError(f"no process {pid} on this host: does the Docker engine run elsewhere, or in a VM?") from error
     unified = next((path for hierarchy, controllers, path in entries if hierarchy == "0" and not controllers), None)
     v1 = {name: path for _, controllers, path in entries for name in controllers.split(",") if name}
+    network = proc / str(pid) / "net" / "dev"
     if "cpuacct" in v1:
         cpu = _first(root, [f"{mount}{v1['cpuacct']}" for mount in ("cpuacct", "cpu,cpuacct")], "cpuacct.usage")
-        memory = root / f"memory{v1.get('memory', '')}" / "memory.usage_in_bytes"
-        return Cgroup(version=1, cpu=cpu, memory=memory)
+        memory = root / f"memory{v1.get('memory', '')}" / "memory.stat"
+        return Cgroup(version=1, cpu=cpu, memory=memory, network=network)
     if unified is None:
         raise StackError(f"process {pid} is in no cgroup with a CPU counter")
     cpu = _first(root, [unified.lstrip("/")], "cpu.stat")
-    return Cgroup(version=2, cpu=cpu, memory=cpu.with_name("memory.current"))
+    return Cgroup(version=2, cpu=cpu, memory=cpu.with_name("memory.stat"), network=network)
 
 
 def host_cpu_ns(stat: Path = Path("/proc/stat")) -> tuple[int, int]:

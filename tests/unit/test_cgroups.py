@@ -40,11 +40,35 @@ def test_counter_is_found_and_read_in_nanoseconds(tmp_path: Path, layout: str) -
     assert found.cpu_ns() == 5000
 
 
-def test_memory_stands_beside_the_cpu_counter_of_v2(tmp_path: Path) -> None:
-    (tmp_path / "cpu.stat").write_text("usage_usec 5\n")
-    (tmp_path / "memory.current").write_text("4096\n")
-    group = cgroups.Cgroup(version=2, cpu=tmp_path / "cpu.stat", memory=tmp_path / "memory.current")
-    assert group.memory_bytes() == 4096
+@pytest.mark.parametrize(
+    ("layout", "content"),
+    [
+        ("v1 cgroupfs", "cache 99\nrss 1\ntotal_cache 999\ntotal_rss 4096\n"),
+        ("v2 cgroupfs", "anon 4096\nfile 999\nanon_thp 1\n"),
+    ],
+)
+def test_memory_is_what_the_processes_hold_without_page_cache(tmp_path: Path, layout: str, content: str) -> None:
+    text, counter, cpu = LAYOUTS[layout]
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/cgroup").write_text(text)
+    for path in (tmp_path / "sys" / counter, tmp_path / "sys/memory/docker/c/memory.stat"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(cpu)
+        path.with_name("memory.stat").write_text(content)
+    assert cgroups.find(7, tmp_path / "proc", tmp_path / "sys").memory_bytes() == 4096
+
+
+def test_network_bytes_are_in_and_out_of_all_interfaces_but_the_loopback(tmp_path: Path) -> None:
+    table = tmp_path / "dev"
+    table.write_text(
+        "Inter-|   Receive                                      |  Transmit\n"
+        " face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls ...\n"
+        "    lo:     111       2    0    0    0     0          0         0      111       2    0    0    0     0\n"
+        "  eth0:    1000      10    0    0    0     0          0         0      200       3    0    0    0     0\n"
+        "  eth1:30 1 0 0 0 0 0 0 4 1 0 0 0 0 0 0\n"
+    )  # fmt: skip
+    group = cgroups.Cgroup(version=2, cpu=table, memory=table, network=table)
+    assert group.network_bytes() == 1234
 
 
 def test_an_engine_elsewhere_is_said_to_be_elsewhere(tmp_path: Path) -> None:
@@ -60,7 +84,7 @@ def test_a_missing_counter_names_where_it_was_looked_for(tmp_path: Path) -> None
 
 
 def test_a_container_that_stopped_is_said_to_have_stopped(tmp_path: Path) -> None:
-    group = cgroups.Cgroup(version=1, cpu=tmp_path / "gone", memory=tmp_path / "gone")
+    group = cgroups.Cgroup(version=1, cpu=tmp_path / "gone", memory=tmp_path / "gone", network=tmp_path / "gone")
     with pytest.raises(StackError, match="did its container stop"):
         group.cpu_ns()
 
