@@ -1,10 +1,11 @@
-"""`rig doctor`: the pre-flight of `rig up` alone; nothing is started."""
+"""`rig doctor`: the pre-flight of `rig up` alone; nothing is started. What a killed run left behind is removed."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from rig.experiment import leftovers
 from rig.stack import engine, paths, preflight
 
 
@@ -18,6 +19,8 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Say that all is well; else BadInput has been raised with every problem."""
     checkout = paths.checkout()
+    for line in leftovers.remove(checkout.root):
+        print(line)
     plan = preflight.check(checkout, arguments.topology or checkout.wanted_topology)
     about = engine.info() or {}
     print(f"engine {about.get('ServerVersion')}, Compose {engine.compose_version()}")
