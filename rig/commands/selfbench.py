@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
-from rig.errors import BadInput
-from rig.selfbench import analysis, hooks
-from rig.selfbench.figure import all_ok
+from rig.errors import BadInput, StackError
+from rig.experiment.environment import describe
+from rig.selfbench import record
+from rig.selfbench.part import Job, Part, all_parts
+from rig.selfbench.record import Section
 from rig.stack.paths import checkout
+
+PACKAGES = ("celery", "kombu", "amqp", "gevent", "locust", "flower", "prometheus-client", "numpy", "pyarrow")
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,48 +25,66 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = verbs.add_parser(
         "selfbench",
         help="measure what measuring costs",
-        description="hooks: runs a worker and a broker of its own. analysis: joins synthetic ledgers of up to ten "
-        "million tasks in .rig/, where it needs 8 GB meanwhile. Exit codes: 0 within the limits, 1 not, 2 bad input.",
+        description="Puts the rig itself to the test, one part after the other, in containers of its own, and writes "
+        "runs/selfbench-<time>/selfbench.json. `analysis` needs 8 GB of disk meanwhile. "
+        "Exit codes: 0 within all limits, 1 not, 2 bad input, 130 interrupted.",
     )
-    parser.add_argument("part", nargs="?", choices=PARTS, help="default: all, one after the other")
-    parser.add_argument("--rounds", type=int, default=60, help="of three blocks, for each worker process (default: 60)")
-    parser.add_argument("--workers", type=int, default=8, help="processes, one after the other (default: 8)")
-    parser.add_argument("--seed", type=int, help="of order and length of the blocks; drawn and printed if absent")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="default: all (`--list` names them)")
+    parser.add_argument("--list", action="store_true", help="name the parts and measure nothing")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: shows that it works, judges nothing well")
+    parser.add_argument("--seed", type=int, help="of every draw; drawn and printed if absent")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="where selfbench.json goes, replacing one that is there"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure and print; 1 when a limit is missed."""
-    wanted = [arguments.part] if arguments.part else list(PARTS)
-    if arguments.rounds < 10:
-        raise BadInput([f"--rounds {arguments.rounds}: an interval needs at least 10"])
-    if arguments.workers < 2:
-        raise BadInput([f"--workers {arguments.workers}: an interval needs at least 2"])
-    kept = [PARTS[part](arguments) for part in wanted]
-    return 0 if all(kept) else 1
-
-
-def _hooks(arguments: argparse.Namespace) -> bool:
+    """Measure, print one table and keep it; 1 when a limit is missed or a part could not be measured."""
+    known = all_parts()
+    if arguments.list:
+        print(*(f"{name:<10} {part.TITLE}" for name, part in known.items()), sep="\n")
+        return 0
+    unknown = [name for name in arguments.parts if name not in known]
+    if unknown:
+        raise BadInput([f"{name}: no part of the self-test; there are {', '.join(known)}" for name in unknown])
+    ours = checkout()
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    price = hooks.measure(checkout(), arguments.rounds, arguments.workers, seed)
-    within = price.share <= hooks.LIMIT
-    print(f"\nthe ledger's hooks in one worker: no-op, solo pool, results ignored, RabbitMQ (seed {seed})")
-    rounds = f"{price.hooks.rounds} rounds in {arguments.workers} processes"
-    print(f"  bare                      {price.bare_us:.1f} µs CPU a task, {rounds}")
-    print(f"  control (A/A)             {price.control}")
-    print(f"  hooks                     {price.hooks}  (95 % interval)")
-    print(f"    of each process         {'  '.join(f'{share:+.2%}' for share in price.hooks.workers)}")
-    print(f"  segments                  {price.segments_us / price.bare_us:+.2%}")
-    print(f"  all stamps together       {price.share:+.2%}, limit {hooks.LIMIT:+.1%}: {'ok' if within else 'TOO DEAR'}")
-    return within
+    directory = _directory(arguments.into or ours.root / "runs" / f"selfbench-{time.strftime('%Y%m%d-%H%M%S')}")
+    job = Job(checkout=ours, seed=seed, quick=arguments.quick)
+    environment = describe(ours.root, [], {name: version(name) for name in PACKAGES}, os.getloadavg()[0])
+    print(f"seed {seed}, into {directory}{', quick' if job.quick else ''}", flush=True)
+    sections: list[Section] = []
+    try:
+        for name in dict.fromkeys(arguments.parts or known):
+            sections.append(section := _measured(name, known[name], job))
+            print(f"{name}: {section.seconds:.0f} s", flush=True)
+    finally:
+        if sections:
+            record.save(directory / record.NAME, sections, seed=seed, quick=job.quick, environment=environment)
+            print(f"\n{record.table(sections)}\n\nkept in {directory / record.NAME}")
+        elif not any(directory.iterdir()):
+            directory.rmdir()
+    return 0 if all(section.ok for section in sections) else 1
 
 
-def _analysis(_: argparse.Namespace) -> bool:
-    directory = checkout().root / ".rig"
-    directory.mkdir(exist_ok=True)
-    found = analysis.run(directory)
-    print("\nthe analysis: segments to tasks.parquet, two processors", *found, sep="\n")
-    return all_ok(found)
+def _directory(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput([f"--into {path}: {error.strerror}"]) from error
+    return path
 
 
-PARTS = {"hooks": _hooks, "analysis": _analysis}
+def _measured(name: str, part: Part, job: Job) -> Section:
+    """Measure one part. One that fails must not take with it what the others took minutes to find."""
+    print(f"\n{name}: {part.TITLE}", flush=True)
+    began = time.monotonic()
+    kept: dict[str, Any] = {"figures": [], "raw": {}}
+    try:
+        found = part.measure(job)
+        kept = {"figures": found.figures, "raw": dict(found.raw)}
+    except StackError as error:
+        print(f"error: {error}", flush=True)
+        kept["error"] = str(error).splitlines()[0]
+    return Section(part=name, title=part.TITLE, seconds=round(time.monotonic() - began, 1), **kept)
