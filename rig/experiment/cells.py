@@ -85,7 +85,7 @@ UNLIMITED = {"BROKER_CPUS": "0", "WORKER_CPUS": "0", "SMALL_CPUS": "0"}
 def worker_command(cell: Cell) -> list[str]:
     """Return the worker's command line: the variant's options, and the queue and name that only this cell has."""
     own = ["-Q", cell.queue, "-n", f"{cell.name}@%h", "--loglevel", "WARNING"]
-    return ["celery", "-A", "app", "worker", *own, *shlex.split(cell.variant.worker)]
+    return ["celery", "-A", "app", "worker", *own, *shlex.split(cell.variant.workers[0].worker)]
 
 
 def yaml(value: Mapping[str, Any], indent: int = 0) -> str:

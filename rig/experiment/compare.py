@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rig.experiment import stats
-from rig.experiment.measure import MEASURES
+from rig.experiment.measure import measures, named
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
@@ -38,11 +38,11 @@ class Row:
 def compare(result: Result) -> list[Row]:
     """Return a row for each measure; none while there are fewer than two whole rounds."""
     rows = []
-    for measure in MEASURES:
+    for measure in measures(result.experiment):
         values = result.by_cell(measure)
         baseline = values[result.experiment.baseline.name]
         if len(baseline) < 2:
-            return []
+            continue
         positive = {cell for cell, column in values.items() if min(column) > 0}
         means = {cell: stats.geometric_mean(column) if cell in positive else 0.0 for cell, column in values.items()}
         ratios = {
@@ -54,6 +54,12 @@ def compare(result: Result) -> list[Row]:
     return rows
 
 
+def ratio_of(rows: Sequence[Row], measure: str, variant: str) -> Interval | None:
+    """Return one ratio; None where it was not taken, or a value was zero."""
+    row = next((row for row in rows if row.measure == measure), None)
+    return row.ratios.get(variant) if row else None
+
+
 def words(measure: str, ratio: Interval) -> str:
     """Say a ratio in words: '41% faster [38, 44]', or 'no difference larger than 3%' where its interval holds 1.
 
@@ -63,7 +69,7 @@ def words(measure: str, ratio: Interval) -> str:
         return "nothing to be said"
     if not ratio.clear_of_one:
         return f"no difference larger than {percent(ratio.floor - 1)}%"
-    shown = MEASURES[measure]
+    shown = named(measure)
     if ratio.ratio > 1:
         low, high = ratio.low - 1, ratio.high - 1
         return f"{percent(ratio.ratio - 1)}% {shown.more} [{percent(low)}, {percent(high)}]"

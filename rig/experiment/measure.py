@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from rig.experiment import stats
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, Phase, post_number
+from rig.experiment.spec import Experiment
 from rig.ledger.tasks import Tasks
 
+GOAL_RATE = "sustainable_rate"  # measured where the load has a latency goal
+QUANTILES = (50, 95, 99)  # the percentiles of latency that are measures
 TURN_DIGITS = slice(9, 13)  # of a task id: docs/design.md, "Task ids"
 
 
@@ -26,6 +29,7 @@ class Measure:
     digits: int = 0  # behind the decimal point
 
 
+# By base name; `measures` says which of them a run has.
 MEASURES: dict[str, Measure] = {
     "publish_rate": Measure(title="publish rate", unit="tasks/s", more="faster", less="slower"),
     "execution_rate": Measure(title="execution rate", unit="tasks/s", more="faster", less="slower"),
@@ -34,10 +38,36 @@ MEASURES: dict[str, Measure] = {
     "worker_cpu": Measure(title="CPU a task: worker", unit="µs", more="more", less="less"),
     "results_cpu": Measure(title="CPU a task: result store", unit="µs", more="more", less="less", digits=1),
     "total_cpu": Measure(title="CPU a task: all four", unit="µs", more="more", less="less"),
+    "broker_bytes": Measure(title="network bytes a task: broker", unit="bytes", more="more", less="less"),
+    "results_bytes": Measure(title="network bytes a task: result store", unit="bytes", more="more", less="less"),
+    "broker_operations": Measure(title="broker operations a task", unit="", more="more", less="less", digits=2),
+    "worker_memory": Measure(title="memory: worker", unit="MiB", more="more", less="less", digits=1),
+    "broker_memory": Measure(title="memory: broker", unit="MiB", more="more", less="less", digits=1),
+    "sustainable_rate": Measure(title="sustainable rate", unit="tasks/s", more="higher", less="lower"),
     "p50": Measure(title="end to end, p50", unit="ms", more="longer", less="shorter", digits=2),
     "p95": Measure(title="end to end, p95", unit="ms", more="longer", less="shorter", digits=2),
     "p99": Measure(title="end to end, p99", unit="ms", more="longer", less="shorter", digits=2),
 }
+
+
+def named(name: str) -> Measure:
+    """Return the measure of that name, "p99.short" being p99 of the tasks of one kind. KeyError if there is none."""
+    base, _, kind = name.partition(".")
+    measure = MEASURES[base]
+    return replace(measure, title=f"{measure.title}, {kind}") if kind else measure
+
+
+def measures(experiment: Experiment) -> dict[str, Measure]:
+    """Return the measures that a run of `experiment` can have, by name, in the order in which they are shown."""
+    kinds = [kind.name for kind in experiment.load.kinds]
+    return measures_of(kinds if len(kinds) > 1 else [], goal=experiment.load.goal is not None)
+
+
+def measures_of(kinds: Sequence[str], *, goal: bool) -> dict[str, Measure]:
+    """Return the measures of a load of several `kinds`, with or without a latency `goal`."""
+    names = [name for name in MEASURES if goal or name != GOAL_RATE]
+    names += [f"p{quantile}.{kind}" for kind in kinds for quantile in QUANTILES]
+    return {name: named(name) for name in names}
 
 
 def backlog_values(number: int, phases: Mapping[str, Phase], tasks: Tasks) -> dict[str, float]:
@@ -75,7 +105,7 @@ def paced_values(number: int, tasks: Tasks) -> dict[str, float]:
     latencies = end_to_end_ms(tasks, chosen)
     if len(latencies) < 2:
         raise ValueError(f"turn {number}: {len(latencies)} tasks of the paced load finished, nothing to measure")
-    values = {f"p{q}": stats.percentile(latencies, q) for q in (50, 95, 99)}
+    values = {f"p{q}": stats.percentile(latencies, q) for q in QUANTILES}
     return values | pacing(tasks.planned[chosen], tasks.sent[chosen])
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from rig.errors import BadInput
 from rig.experiment.record import Phase, Turn
-from rig.experiment.spec import Expectation, Experiment, Load, Variant
+from rig.experiment.spec import Experiment
+from rig.experiment.tables import experiment_of
 
 FORMAT = 1
 FILE = "result.json"
@@ -77,15 +78,4 @@ def _result(data: dict[str, Any]) -> Result:
         Turn(**(turn | {"phases": {name: Phase(**phase) for name, phase in turn["phases"].items()}}))
         for turn in data.pop("turns")
     ]
-    return Result(experiment=_experiment(experiment), turns=turns, **data)
-
-
-def _experiment(data: dict[str, Any]) -> Experiment:
-    data |= {
-        "path": Path(data["path"]),
-        "expectation": Expectation(**data["expectation"]),
-        "load": Load(**(data["load"] | {"args": tuple(data["load"]["args"])})),
-        "variants": tuple(Variant(**variant) for variant in data["variants"]),
-        "factors": tuple(data["factors"]),
-    }
-    return Experiment(**data)
+    return Result(experiment=experiment_of(experiment), turns=turns, **data)

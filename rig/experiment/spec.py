@@ -1,4 +1,4 @@
-"""An experiment file: what it may say, read into frozen dataclasses with every mistake found at once.
+"""What an experiment file may say, as frozen dataclasses. `read_spec` reads the file, `tables` builds these from it.
 
 loadtests/experiments/ignore_result.toml is the commented example; docs/method.md says what each entry does to a run.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 CONTROL = "control"  # name of the cell that runs the first variant a second time
 OURS = ("-A", "--app", "-Q", "--queues", "-n", "--hostname")  # worker options that the engine sets itself
+CALLS = ("send_task", "apply_async", "delay")  # how a generator can send
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,17 +27,58 @@ class Expectation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """What must hold, besides the expectation, for `rig run` to exit with 0: a bound for a ratio to the baseline.
+
+    The whole interval must keep to it: its upper end to `at_most`, its lower end to `at_least`.
+    """
+
+    measure: str
+    variant: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of task in a load. The name is empty when it is the only one."""
+
+    task: str
+    name: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0  # of all tasks, in steps of 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A latency goal: `percentile` of the end-to-end times, over all kinds, within `ms`."""
+
+    percentile: float
+    ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """What is sent in every turn, the same for all cells."""
 
-    task: str
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kinds: tuple[Kind, ...]
     backlog: int = 2000  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
     share: float = 0.3  # paced rate as a share of the slowest cell's drain capacity in the warm-up round
     seconds: float = 2.0  # length of the paced phase
+    goal: Goal | None = None  # adds the measure sustainable_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """One worker of a variant, which consumes the logical `queues`; none named: all of them."""
+
+    worker: str = (
+        "--pool prefork --concurrency 2 --without-gossip --without-mingle"  # command line after `celery -A app worker`
+    )
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +87,52 @@ class Variant:
 
     name: str
     topology: str = "rabbitmq"
-    worker: str = (
-        "--pool prefork --concurrency 2 --without-gossip --without-mingle"  # command line after `celery -A app worker`
-    )
+    workers: tuple[WorkerSpec, ...] = (WorkerSpec(),)
     settings: Mapping[str, Any] = field(default_factory=dict)  # Celery settings, for worker and publisher
     options: Mapping[str, Any] = field(default_factory=dict)  # of apply_async
+    queues: Mapping[str, str] = field(default_factory=dict)  # kind -> logical queue; empty: all kinds in one queue ""
+    queue_arguments: Mapping[str, Any] = field(default_factory=dict)  # with which RabbitMQ's queues are declared
+    call: str = "send_task"  # one of CALLS
+
+    @property
+    def logical_queues(self) -> tuple[str, ...]:
+        """The queues of this variant, each once; one without a name where all kinds share it."""
+        return tuple(dict.fromkeys(self.queues.values())) or ("",)
+
+    def queue_of(self, kind: str) -> str:
+        """Return the logical queue that tasks of `kind` go to."""
+        return self.queues.get(kind, "")
 
     def factors(self) -> dict[str, str]:
-        """Return everything in which variants can differ, by name: topology, each worker flag, setting and option."""
-        flat = {"topology": self.topology}
-        flag = "worker"
-        for word in shlex.split(self.worker):
-            if word.startswith("-"):
-                name, _, value = word.partition("=")
-                flag = f"worker {name}"
-                flat[flag] = value
-            else:
-                flat[flag] = f"{flat.get(flag, '')} {word}".strip()
-        flat |= {f"settings.{key}": repr(value) for key, value in self.settings.items()}
-        return flat | {f"options.{key}": repr(value) for key, value in self.options.items()}
+        """Return everything in which variants can differ, by name.
+
+        A worker flag is one factor whoever has it: workers that give it different values have them joined. `workers`
+        says how many there are and who consumes what, `queues` which kind goes where.
+        """
+        flat = {"topology": self.topology, "call": self.call}
+        flags = [_flags(worker.worker) for worker in self.workers]
+        for flag in dict.fromkeys(flag for each in flags for flag in each):
+            values = [each.get(flag, "without") for each in flags]
+            flat[flag] = values[0] if len(set(values)) == 1 else " | ".join(values)
+        flat["workers"] = " | ".join(",".join(worker.queues) for worker in self.workers)
+        flat["queues"] = ", ".join(f"{kind}: {queue}" for kind, queue in sorted(self.queues.items()))
+        for table in ("settings", "options", "queue_arguments"):
+            flat |= {f"{table}.{key}": repr(value) for key, value in getattr(self, table).items()}
+        return flat
+
+
+def _flags(command_line: str) -> dict[str, str]:
+    """Return each flag of a worker's command line, as the name of a factor, with its value."""
+    flags: dict[str, str] = {}
+    flag = "worker"
+    for word in shlex.split(command_line):
+        if word.startswith("-"):
+            name, _, value = word.partition("=")
+            flag = f"worker {name}"
+            flags[flag] = value
+        else:
+            flags[flag] = f"{flags.get(flag, '')} {word}".strip()
+    return flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +147,9 @@ class Experiment:
     load: Load
     variants: tuple[Variant, ...]
     factors: tuple[str, ...]  # in what the variants differ
-    rounds: int = 8
+    rounds: int = 12  # at most
+    stop_at: float = 0.0  # percent: stop once the judged interval's half-width, as a ratio, is no wider; 0: never
+    thresholds: tuple[Threshold, ...] = ()
 
     @property
     def baseline(self) -> Variant:

@@ -81,9 +81,10 @@ class Station:
 
     def _post(self, number: int, phase: str, arrivals: Mapping[str, Any]) -> Mapping[str, Any]:
         self._watch.mark()
+        kind = self._load.kinds[0]
         order = {
-            "turn": post_number(number, phase), "task": self._load.task, "args": list(self._load.args),
-            "kwargs": dict(self._load.kwargs), "queue": self.running.cell.queue,
+            "turn": post_number(number, phase), "task": kind.task, "args": list(kind.args),
+            "kwargs": dict(kind.kwargs), "queue": self.running.cell.queue,
             "options": dict(self.running.cell.variant.options), "arrivals": arrivals,
             "users": PACED_USERS if phase == PACED else self._load.users,
         }  # fmt: skip

@@ -100,7 +100,7 @@ def _method(result: Result) -> str:
 
 {len(result.cells)} cells, {experiment.rounds} rounds after a discarded one, order from seed {result.seed}, {again} \
 turns taken again because others used too much CPU. Each turn: \
-{load.backlog:,} × `{load.task}` published by {load.users} users while the worker stood still, then drained; then \
+{load.backlog:,} × {', '.join(f'`{kind.task}`' for kind in load.kinds)} published by {load.users} users while the worker stood still, then drained; then \
 {load.seconds:g} s of {load.arrivals} arrivals at {result.rate:,.0f} tasks/s in every cell, which is \
 {100 * load.share:.0f}% of the slowest cell's drain capacity. Idle cost, in CPU-µs a second and contained in the \
 numbers above: {idle or "not measured"}. docs/method.md explains why it is done so.

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from rig.experiment import check
-from rig.experiment.measure import MEASURES
 from rig.experiment.plan import schedule
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, Phase, Turn
 from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL, Expectation, Experiment, Load, Variant, differing
+from rig.experiment.spec import CONTROL, Expectation, Experiment, Kind, Load, Variant, differing
 
 TRUTH = {
     "publish_rate": 1500.0, "execution_rate": 1100.0, "publisher_cpu": 600.0, "broker_cpu": 250.0, "worker_cpu": 900.0,
-    "results_cpu": 120.0, "total_cpu": 1870.0, "p50": 3.1, "p95": 7.7, "p99": 12.0,
+    "results_cpu": 120.0, "total_cpu": 1870.0, "broker_bytes": 2100.0, "results_bytes": 900.0, "broker_operations": 4.0,
+    "worker_memory": 90.0, "broker_memory": 120.0, "p50": 3.1, "p95": 7.7, "p99": 12.0,
 }  # fmt: skip
 EFFECT = {"publish_rate": 1.25, "execution_rate": 1.8, "worker_cpu": 0.55, "results_cpu": 0.05, "p50": 0.7}
 ACCOUNT = {
@@ -38,8 +38,8 @@ def experiment(rounds: int = 8, **expectation: Any) -> Experiment:
     expected = {"measure": "execution_rate", "variant": "ignored", "change": "higher", "percent": 10} | expectation
     return Experiment(
         name="ignore_result", path=Path("loadtests/experiments/ignore_result.toml"), claim="Ignoring pays",
-        source="https://docs.celeryq.dev/", expectation=Expectation(**expected), load=Load(task="app.noop"),
-        variants=variants, factors=differing(variants), rounds=rounds,
+        source="https://docs.celeryq.dev/", expectation=Expectation(**expected),
+        load=Load(kinds=(Kind(task="app.noop"),)), variants=variants, factors=differing(variants), rounds=rounds,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def result(seed: int = 1, rounds: int = 8, noise: float = 0.02, effect: dict[str
 
 
 def turn(rng: np.random.Generator, number: int, place: int, cell: str, noise: float, effect: dict[str, float]) -> Turn:
-    values = {measure: TRUTH[measure] * float(rng.lognormal(0, noise)) for measure in MEASURES}
+    values = {measure: TRUTH[measure] * float(rng.lognormal(0, noise)) for measure in TRUTH}
     if cell == "ignored":
         values = {measure: value * effect.get(measure, 1.0) for measure, value in values.items()}
     values |= {"offered_rate": 550.0, "achieved_rate": 549.0, "lag_p99": 0.8}

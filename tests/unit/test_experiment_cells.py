@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from rig.experiment import cells
-from rig.experiment.spec import CONTROL, Variant
+from rig.experiment.spec import CONTROL, Variant, WorkerSpec
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def test_generators_are_published_on_loopback_only(services: dict[str, dict]) ->
 
 
 def test_variant_options_follow_the_engines_own_on_the_command_line(tmp_path: Path) -> None:
-    cell = cells.Cell(name="a", variant=Variant(name="a", worker="--pool threads -c 8"), ledger=tmp_path)
+    variant = Variant(name="a", workers=(WorkerSpec(worker="--pool threads -c 8"),))
+    cell = cells.Cell(name="a", variant=variant, ledger=tmp_path)
     assert cells.worker_command(cell)[-4:] == ["--pool", "threads", "-c", "8"]
 
 
