@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rig.errors import BadInput
-from rig.load import arrivals
+from rig.load import read_arrivals
 from rig.load.arrivals import Arrivals
 from rig.load.ids import MAX_TURN
 
@@ -76,7 +76,7 @@ def parse(text: object) -> Order:
     problems += _out_of_range(values)
     if "arrivals" in values:
         try:
-            values["arrivals"] = arrivals.parse(values["arrivals"])
+            values["arrivals"] = read_arrivals.parse(values["arrivals"])
         except BadInput as error:
             problems += error.problems
     if problems:
