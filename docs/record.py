@@ -1,0 +1,158 @@
+"""Puts runs on record, and writes the tables that quote them again.
+
+    .venv/bin/python docs/record.py [RUN...]
+
+Each RUN, a directory below runs/, replaces docs/runs/<its experiment>/: its raw numbers, and the report made from them.
+Ledger, parquet and logs stay where they are. Then the marked blocks of docs/experiments.md and README.md are made from
+the records in docs/runs/, whether or not a RUN was named.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rig.errors import BadInput
+from rig.experiment.compare import words
+from rig.experiment.measure import named
+from rig.experiment.read_spec import load_experiment
+from rig.experiment.result import FILE, load
+from rig.experiment.spec import Experiment
+from rig.report.write import REPORT, Report, conclude, write_report
+from rig.stack.paths import Checkout
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = ROOT / "loadtests" / "experiments"
+RECORDS = ROOT / "docs" / "runs"
+RAW = (FILE, "shapes.json", "environment.json")  # everything else of a record is made from these
+BEGIN, END = "<!-- from {}", "<!-- end -->"
+UNMEASURED = "not measured yet"
+
+
+def put_on_record(run: Path) -> Path:
+    """Copy what is kept of `run` to where records are, and make its report there. BadInput if it is no run."""
+    target = RECORDS / load(run).experiment.name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in RAW:
+        if (run / name).exists():
+            shutil.copy(run / name, target)
+    write_report(target)
+    return target
+
+
+def experiments() -> list[Experiment]:
+    """Return the committed experiments by name."""
+    topologies = Checkout(root=ROOT, settings={}).topologies()
+    return [load_experiment(path.relative_to(ROOT), topologies) for path in sorted(EXPERIMENTS.glob("*.toml"))]
+
+
+def report_of(experiment: Experiment) -> Report | None:
+    """Return what the experiment's record comes to; None while there is no record."""
+    directory = RECORDS / experiment.name
+    return conclude(load(directory)) if (directory / FILE).exists() else None
+
+
+def overview() -> Iterator[str]:
+    """One row an experiment: what is claimed, what was expected before, what came of it."""
+    yield "| experiment | claim | expected | outcome |"
+    yield "| --- | --- | --- | --- |"
+    for experiment in experiments():
+        report = report_of(experiment)
+        file = f"[{experiment.name}](../{experiment.path})"
+        claim = f"{experiment.claim} ([source]({experiment.source}))"
+        yield f"| {file} | {claim} | {expected(experiment)} | {outcome(report) if report else UNMEASURED} |"
+
+
+def expected(experiment: Experiment) -> str:
+    """Say the expectation of the file: 'execution rate of `ignored`: higher than `stored` by at least 10%'."""
+    said = experiment.expectation
+    base = f"`{experiment.baseline.name}`"
+    change = (
+        f"the same as {base} within {said.percent:g}%"
+        if said.change == "same"
+        else f"{said.change} than {base} by at least {said.percent:g}%"
+    )
+    return f"{named(said.measure).title} of `{said.variant}`: {change}"
+
+
+def outcome(report: Report) -> str:
+    """Say the verdict and what it rests on."""
+    experiment = report.result.experiment
+    judged = dict(judged_ratios(report)).get(experiment.expectation.variant, "nothing to be said")
+    rounds = len(report.result.by_cell("execution_rate")[experiment.baseline.name])
+    return f"**{report.verdict.word}**: {judged} ({rounds} rounds, [report](runs/{experiment.name}/{REPORT}))"
+
+
+def judged_ratios(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield each variant but the first, and in words how it compares with that in the judged measure."""
+    experiment = report.result.experiment
+    measure = experiment.expectation.measure
+    row = next((row for row in report.rows if row.measure == measure), None)
+    for variant in experiment.variants[1:]:
+        if row and variant.name in row.ratios:
+            yield variant.name, words(measure, row.ratios[variant.name])
+
+
+def variants() -> Iterator[str]:
+    """One row a variant: how it compares with the first of its experiment in the measure that was judged."""
+    yield "| experiment | measure | variant | compared with | outcome |"
+    yield "| --- | --- | --- | --- | --- |"
+    for experiment in experiments():
+        report = report_of(experiment)
+        title = named(experiment.expectation.measure).title
+        for name, said in judged_ratios(report) if report else ():
+            yield f"| {experiment.name} | {title} | `{name}` | `{experiment.baseline.name}` | {said} |"
+
+
+def bench() -> Iterator[str]:
+    """What `make bench` printed: the sentence, the table and the verdict of the first experiment's report."""
+    lines = (RECORDS / "ignore_result" / REPORT).read_text().splitlines()
+    yield next(line for line in lines if line.startswith("> "))
+    yield ""
+    first = next(place for place, line in enumerate(lines) if line.startswith("|"))
+    for line in lines[first:]:
+        if not line.startswith("|"):
+            break
+        yield line
+    yield ""
+    yield next(line for line in lines if line.startswith("- **Verdict:**"))
+
+
+# Of each document the blocks that are made, by what stands in the mark before them.
+BLOCKS = {
+    ROOT / "docs" / "experiments.md": {"docs/runs: overview": overview, "docs/runs: variants": variants},
+    ROOT / "README.md": {"docs/runs/ignore_result": bench},
+}
+
+
+def renewed(document: Path) -> str:
+    """Return the text of `document` with its blocks made again. ValueError when a mark is missing."""
+    text = document.read_text()
+    for source, lines in BLOCKS[document].items():
+        head, begin, rest = text.partition(BEGIN.format(source))
+        mark, close, rest = rest.partition("-->\n")
+        _old, end, tail = rest.partition(END)
+        if not (begin and close and end):
+            raise ValueError(f"{document}: no block between {BEGIN.format(source)!r} and {END!r}")
+        text = head + begin + mark + close + "\n".join(lines()) + "\n" + end + tail
+    return text
+
+
+def main(runs: Sequence[str]) -> int:
+    """Record `runs`, write the documents; 2 for what is no run."""
+    try:
+        for run in runs:
+            print(f"recorded: {put_on_record(Path(run)).relative_to(ROOT)}")
+    except BadInput as error:
+        print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
+        return 2
+    for document in BLOCKS:
+        document.write_text(renewed(document))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
