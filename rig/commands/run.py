@@ -1,30 +1,49 @@
-"""`rig run FILE`: put one experiment to the test."""
+"""`rig run FILE…`: put experiments to the test, one after the other; `rig run --resume RUN`: continue one."""
 
 from __future__ import annotations
 
 import argparse
 import secrets
-from dataclasses import replace
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rig.errors import BadInput
-from rig.experiment.launch import launch
+from rig.commands.list import find
+from rig.errors import BadInput, StackError
+from rig.experiment import ci
+from rig.experiment.launch import launch, resume
 from rig.experiment.read_spec import load_experiment
+from rig.experiment.result import Result, load
+from rig.experiment.spec import Experiment
+from rig.report.table import as_text
 from rig.report.write import REPORT, write_report
-from rig.stack.paths import checkout
+from rig.stack.paths import Checkout, checkout
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
+GRAVITY = (0, 1, 3, 2, INTERRUPTED)  # exit codes: of several the last in this order is that of the command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one experiment: its line in the last table, and its exit code."""
+
+    name: str
+    word: str
+    because: str
+    code: int
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = verbs.add_parser(
         "run",
-        help="run an experiment and say what came of it",
-        description="Runs an experiment in containers of its own and writes runs/<id>/. "
-        "Exit codes: 0 as expected, 1 not, 2 bad input, 3 the run is invalid, 130 interrupted.",
+        help="run experiments and say what came of them",
+        description="Runs experiments, one after the other, in containers of their own, and writes runs/<id>/. "
+        "Exit codes: 0 as expected, 1 not, 2 bad input, 3 the run is invalid, 130 interrupted; of several the gravest.",
     )
-    parser.add_argument("file", type=Path, help="the experiment, such as loadtests/experiments/ignore_result.toml")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="such as loadtests/experiments/broker.toml")
+    parser.add_argument("--resume", metavar="RUN", help="continue this run (its directory, or a part of its name)")
     parser.add_argument("--rounds", type=int, help="instead of what the file says; at least 2")
     parser.add_argument("--seed", type=int, help="of the order of turns and the arrivals; drawn and printed if absent")
     parser.add_argument("--runs", type=Path, help="where run directories go (default: runs/ of the checkout)")
@@ -32,17 +51,77 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run it and print the table; the exit code of the verdict."""
+    """Run them and print the table of each; the gravest exit code."""
     ours = checkout()
-    experiment = load_experiment(arguments.file, ours.topologies())
-    if arguments.rounds is not None:
-        if arguments.rounds < 2:
-            raise BadInput([f"--rounds {arguments.rounds}: an interval needs at least 2"])
-        experiment = replace(experiment, rounds=arguments.rounds)
-    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    directory, result = launch(experiment, ours, arguments.runs or ours.root / "runs", seed)
+    if arguments.resume is not None:
+        _refuse_with_resume(arguments)
+        directory = find(arguments.resume)
+        return _said(lambda: (directory, resume(directory, _now(load(directory), ours), ours)), directory.name, "").code
+    experiments = _experiments(arguments, ours)
+    outcomes: list[Outcome] = []
+    for experiment in experiments:
+        seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+        label = f"{experiment.name}: " if len(experiments) > 1 else ""
+        doing = _launching(experiment, ours, arguments.runs or ours.root / "runs", seed)
+        outcomes.append(_said(doing, experiment.name, label))
+        if outcomes[-1].code == INTERRUPTED:
+            break
+    if len(experiments) > 1:
+        lines = [[each.name, each.word, each.because] for each in outcomes]
+        print("\n" + as_text(["experiment", "verdict", "because"], lines))
+    return max((each.code for each in outcomes), key=GRAVITY.index)
+
+
+def _launching(experiment: Experiment, ours: Checkout, runs: Path, seed: int) -> Callable[[], tuple[Path, Result]]:
+    return lambda: launch(experiment, ours, runs, seed)
+
+
+def _refuse_with_resume(arguments: argparse.Namespace) -> None:
+    given = [name for name in ("files", "rounds", "seed", "runs") if getattr(arguments, name) not in (None, [])]
+    if given:
+        raise BadInput([f"--resume goes on as the run began: leave out {', '.join(given)}"])
+
+
+def _now(seen: Result, ours: Checkout) -> Experiment | None:
+    """Return what a run's experiment file says now; None where it is gone."""
+    path = seen.experiment.path
+    return load_experiment(path, ours.topologies()) if path.exists() else None
+
+
+def _experiments(arguments: argparse.Namespace, ours: Checkout) -> list[Experiment]:
+    """Read every file before anything is started. BadInput with all that is wrong with any of them."""
+    experiments, problems = [], []
+    if not arguments.files:
+        problems.append("rig run needs an experiment: rig run loadtests/experiments/*.toml")
+    for path in arguments.files:
+        try:
+            experiments.append(load_experiment(path, ours.topologies()))
+        except BadInput as error:
+            problems += error.problems
+    if arguments.rounds is not None and arguments.rounds < 2:
+        problems.append(f"--rounds {arguments.rounds}: an interval needs at least 2")
+    if problems:
+        raise BadInput(problems)
+    return [replace(each, rounds=arguments.rounds or each.rounds) for each in experiments]
+
+
+def _said(doing: Callable[[], tuple[Path, Result]], name: str, label: str) -> Outcome:
+    """Do it and print what came of it. What keeps one experiment from running does not keep the next."""
+    try:
+        directory, result = doing()
+    except (BadInput, StackError) as error:
+        problems = error.problems if isinstance(error, BadInput) else [str(error)]
+        for problem in problems:
+            print(f"error: {label}{problem}", file=sys.stderr)
+        code = 2 if isinstance(error, BadInput) else 1
+        return Outcome(name=name, word="did not run", because=problems[0].partition("\n")[0], code=code)
+    except KeyboardInterrupt:
+        return Outcome(name=name, word="interrupted", because="before anything was measured", code=INTERRUPTED)
     report = write_report(directory)
+    ci.write(directory, report.result, report.rows, report.verdict)
     print(f"\n{report.summary}\n")
-    kept = ", ".join(path.name for path in sorted(directory.iterdir()))
+    kept = ", ".join(path.name for path in sorted(directory.iterdir()) if not path.name.startswith("."))
     print(f"kept in {directory}: {kept}" if result.interrupted else f"report: {directory / REPORT}")
-    return INTERRUPTED if result.interrupted in ("Ctrl-C", "SIGTERM") else report.verdict.exit_code
+    ended = result.interrupted in ("Ctrl-C", "SIGTERM")
+    code = INTERRUPTED if ended else report.verdict.exit_code
+    return Outcome(name=name, word=report.verdict.word, because=report.verdict.because, code=code)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rig.experiment import stats
 from rig.experiment.compare import percent
-from rig.experiment.measure import MEASURES
-from rig.experiment.record import FOREIGN_LIMIT, Turn
+from rig.experiment.environment import CLOCK_SPREAD
+from rig.experiment.measure import named
+from rig.experiment.record import FOREIGN_LIMIT, PACED, PROBE, Turn
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.verdict import Invalid
 
 MISSED_RATE = 0.02  # share of the offered rate that may be missing from the achieved one in a cell, over all rounds
 CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a run in a thousand by chance, not one in twenty
-STOLEN_LIMIT = 0.02  # share of the machine's CPU
+STOLEN_LIMIT, STOLEN_MOST = 0.02, 0.05  # share of the machine's CPU: worth a warning; too much
+SPOILED = 0.25  # share of the turns that count in which others, or a saturated generator, may have been at work
+BUSY_LIMIT = 0.9  # share of one core that a generator may use: gevent has no more than one
+LOOP_LAG_LIMIT_US = 5000.0  # p99 of how late a generator's event loop was: by so much its sends may have been
+CLOCK_LIMIT_MS = 50.0  # between two writers' pairs of wall and monotonic clock; reading a pair takes less than that
 FEW_ROUNDS = 8  # a schedule of fewer is not balanced to the end, and seven degrees of freedom are few enough
 SHOWN = 3  # ids named in a reason
 
@@ -28,17 +33,19 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 
 def check(result: Result) -> list[Invalid]:
     """Return every reason why `result` is invalid, the gravest first."""
-    rules = [_interruption, _accounts, _generators, _pacing, _control]
+    rules = [_ending, _accounts, _generators, _clocks, _pacing, _saturation, _machine, _control]
     if not result.interrupted:  # a turn that was cut off is in nobody's sum
         rules.insert(2, _counters)
     return [problem for rule in rules for problem in rule(result)]
 
 
-def _interruption(result: Result) -> Iterator[Invalid]:
-    if result.interrupted:
-        done = len(result.by_cell("execution_rate")[result.experiment.baseline.name])
-        reason = f"ended before its time, after {done} of {result.experiment.rounds} rounds: {result.interrupted}"
-        yield Invalid(reason=reason, change="run it again; where it was not you who ended it, look into logs/ first")
+def _ending(result: Result) -> Iterator[Invalid]:
+    done = len(result.whole_rounds)
+    if result.interrupted or (done < result.experiment.rounds and not result.stopped):
+        why = result.interrupted or "rig was killed"
+        reason = f"ended before its time, after {done} of {result.experiment.rounds} rounds: {why}"
+        change = f"`rig run --resume {result.run}`; where it was not you who ended it, look into logs/ first"
+        yield Invalid(reason=reason, change=change)
 
 
 def _accounts(result: Result) -> Iterator[Invalid]:
@@ -64,9 +71,9 @@ _UNWANTED = {
 
 def _counters(result: Result) -> Iterator[Invalid]:
     for scope, counts in result.counts.items():
-        ledger, left = counts[IN_LEDGER], counts[LEFT]
+        ledger, left = counts[IN_LEDGER], counts.get(LEFT, 0)
         for witness in (BY_LOCUST, BY_BROKER):
-            if counts[witness] != ledger:
+            if counts.get(witness, ledger) != ledger:  # absent: the broker of an earlier life of the run is gone
                 reason = f"{scope}: {counts[witness]} tasks {witness}, but {ledger} {IN_LEDGER}"
                 yield Invalid(reason=reason, change="one of them does not see every task: report this defect")
         if left:
@@ -81,8 +88,9 @@ def _generators(result: Result) -> Iterator[Invalid]:
 
 
 def _pacing(result: Result) -> Iterator[Invalid]:
-    unsent = sum(answer["unsent"] for turn in result.turns for answer in turn.sent.values())
-    if unsent:
+    answers = [pair for turn in result.turns for pair in turn.sent.items()]
+    unsent = sum(answer["unsent"] for phase, answer in answers if not phase.startswith(PROBE))
+    if unsent:  # by a probe of the search: that one has failed, and that is all
         reason = f"{unsent} tasks that were planned were never sent"
         yield Invalid(reason=reason, change="lower [load] share, or see the generators' logs in logs/")
     offered, achieved = result.by_cell("offered_rate"), result.by_cell("achieved_rate")
@@ -91,6 +99,53 @@ def _pacing(result: Result) -> Iterator[Invalid]:
         if missing > MISSED_RATE:
             reason = f"{cell}: the paced load reached {percent(1 - missing)}% of the rate it was offered"
             yield Invalid(reason=reason, change="lower [load] share, or give the generator a core of its own")
+
+
+def _clocks(result: Result) -> Iterator[Invalid]:
+    spread = result.environment.get(CLOCK_SPREAD, 0.0)
+    if spread > CLOCK_LIMIT_MS:
+        reason = f"wall and monotonic clock of two writers lie {spread:,.0f} ms apart: their stamps may not compare"
+        change = "one host and one time namespace for all containers, and no step of the wall clock during the run"
+        yield Invalid(reason=reason, change=change)
+
+
+def _saturation(result: Result) -> Iterator[Invalid]:
+    """A generator that has no time left sends late, and what it measures is itself."""
+    for cell in result.cells:
+        answers = [turn.sent.get(PACED, {}) for turn in result.counted if turn.cell == cell]
+        busy = [_load(answer) for answer in answers]
+        lags = [(answer.get("loop_lag_us") or {}).get("p99", 0.0) for answer in answers]
+        limits = [
+            (busy, BUSY_LIMIT, f"used more than {percent(BUSY_LIMIT)}% of a core"),
+            (lags, LOOP_LAG_LIMIT_US, f"had an event loop more than {LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)"),
+        ]
+        for values, limit, what in limits:
+            over = sum(value > limit for value in values)
+            if over > SPOILED * len(values):
+                reason = f"{cell}: the generator was saturated: in {over} of {len(values)} paced loads it {what}"
+                yield Invalid(reason=reason, change="lower [load] share, or give the generator a core of its own")
+
+
+def _load(answer: Mapping[str, Any]) -> float:
+    """Return the share of a core that a generator used while it sent; 0 where an older record does not say."""
+    seconds = answer.get("seconds")
+    return answer["cpu_seconds"] / seconds if seconds else 0.0
+
+
+def _machine(result: Result) -> Iterator[Invalid]:
+    """What others did on the machine is in every number."""
+    disturbed, counted = len(_disturbed(result)), len(result.counted)
+    if disturbed > SPOILED * counted:
+        reason = f"in {disturbed} of {counted} turns that count, {_OTHERS}"
+        yield Invalid(reason=reason, change="stop what else runs on the machine (`docker ps`, `top`) and run again")
+    stolen = _stolen(result)
+    if stolen > STOLEN_MOST:
+        reason = f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured"
+        yield Invalid(reason=reason, change="run on a machine with cores of its own, or at a quieter time")
+
+
+_OTHERS = f"others used more than {percent(FOREIGN_LIMIT)}% of the machine's CPU"
+_HYPERVISOR = "the hypervisor gave"
 
 
 def _control(result: Result) -> Iterator[Invalid]:
@@ -102,7 +157,7 @@ def _control(result: Result) -> Iterator[Invalid]:
     ratio = stats.paired_ratio(baseline, again, CONTROL_CONFIDENCE)
     if ratio.clear_of_one:
         apart = percent(abs(math.expm1(math.log(ratio.ratio))))
-        reason = f"A/A control: two cells of the same variant differ by {apart}% in {MEASURES[measure].title}"
+        reason = f"A/A control: two cells of the same variant differ by {apart}% in {named(measure).title}"
         yield Invalid(reason=reason, change="quiet the machine (other load, CPU frequency) and run again")
 
 
@@ -120,23 +175,30 @@ def _some(found: Any) -> str:
 def warnings(result: Result) -> list[str]:
     """Return what does not make the run invalid but should be known by who reads it."""
     said = []
-    if result.experiment.rounds < FEW_ROUNDS:
-        said.append(f"only {result.experiment.rounds} rounds: wide intervals, in which one odd round weighs much")
-    counted = [turn for turn in result.turns if turn.round and not turn.discarded]
-    disturbed = sum(turn.foreign > FOREIGN_LIMIT for turn in counted)
-    if disturbed:
-        limit = percent(FOREIGN_LIMIT)
-        said.append(
-            f"in {disturbed} of {len(counted)} turns that count, others used more than {limit}% of the machine's CPU"
-        )
-    stolen = _stolen(result, counted)
-    if stolen > STOLEN_LIMIT:
-        said.append(f"the hypervisor gave {percent(stolen)}% of the machine's CPU to others while it was measured")
-    return said
+    rounds = len(result.whole_rounds)
+    if rounds < FEW_ROUNDS and not result.stopped:
+        said.append(f"only {rounds} rounds: wide intervals, in which one odd round weighs much")
+    disturbed, counted = len(_disturbed(result)), len(result.counted)
+    if 0 < disturbed <= SPOILED * counted:
+        said.append(f"in {disturbed} of {counted} turns that count, {_OTHERS}")
+    stolen = _stolen(result)
+    if STOLEN_LIMIT < stolen <= STOLEN_MOST:
+        said.append(f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured")
+    return said + [_LIFE.format(rounds=life.rounds, ended=life.ended) for life in result.earlier]
 
 
-def _stolen(result: Result, turns: Sequence[Turn]) -> float:
+_LIFE = (
+    "continued after {rounds} rounds ({ended}): the broker of those is gone, so of their tasks only ledger and Locust "
+    "were compared"
+)
+
+
+def _disturbed(result: Result) -> list[Turn]:
+    return [turn for turn in result.counted if turn.foreign > FOREIGN_LIMIT]
+
+
+def _stolen(result: Result) -> float:
     """Return the share of the machine's CPU that the hypervisor gave to others, over all measured phases."""
-    phases = [phase for turn in turns for phase in turn.phases.values()]
+    phases = [phase for turn in result.counted for phase in turn.phases.values()]
     capacity = sum(phase.seconds for phase in phases) * 1e9 * result.environment.get("cores", 1)
     return sum(phase.stolen_ns for phase in phases) / capacity if capacity else 0.0

@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from rig.experiment.bench import Site
+from rig.ledger.reader import Segment
 from rig.stack import engine, start
 from rig.stack.docker import docker
 
+CLOCK_SPREAD = "clock spread (ms)"
 
-def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str], load_before: float) -> dict[str, Any]:
+
+def describe(
+    root: Path, sites: Sequence[Site], versions: Mapping[str, str], load_before: float, segments: Sequence[Segment] = ()
+) -> dict[str, Any]:
     """Return the manifest.
 
     `versions` are those that `rig.experiment.probe` found in the containers, `load_before` is the machine's load
-    average of the minute before the run.
+    average of the minute before the run, `segments` are those of all ledgers.
     """
     about = engine.info() or {}
     return {
@@ -31,6 +36,7 @@ def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str], loa
         "system": about.get("OperatingSystem", ""),
         "virtual machine": _is_virtual(Path("/proc/cpuinfo")),
         "clock": _text(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        CLOCK_SPREAD: clock_spread_ms(segments),
         "cgroup": f"v{about.get('CgroupVersion', '?')}, {about.get('CgroupDriver', '?')}",
         "engine": about.get("ServerVersion", ""),
         "compose": engine.compose_version() or "",
@@ -39,6 +45,16 @@ def describe(root: Path, sites: Sequence[Site], versions: Mapping[str, str], loa
         "versions": dict(versions),
         "images": {name: image for site in sites for name, image in sorted(_images(site).items())},
     }
+
+
+def clock_spread_ms(segments: Sequence[Segment]) -> float:
+    """Return how far the writers of `segments` lie apart in wall minus monotonic clock, in ms.
+
+    One host has one such difference, and NTP slews both clocks alike. It changes when the wall clock is stepped, and it
+    is another one on another host or in a time namespace of its own, where stamps do not compare.
+    """
+    offsets = [segment.wall_ns - segment.mono_ns for segment in segments]
+    return round((max(offsets) - min(offsets)) / 1e6, 3) if offsets else 0.0
 
 
 def _images(site: Site) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""From an experiment to a finished run directory, whatever happens on the way."""
+"""From an experiment, or from a run that ended before its time, to a finished run directory, whatever happens."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import json
 import secrets
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.experiment import interrupts, result
+from rig.experiment import interrupts, leftovers, lives, result, shapes
 from rig.experiment.cells import cells_of
 from rig.experiment.plan import schedule
 from rig.experiment.progress import Progress
 from rig.experiment.record import NUMBERS_A_TURN
 from rig.experiment.result import Result
-from rig.experiment.run import Run
+from rig.experiment.run import TRIES, Run
+from rig.experiment.search import PROBES
 from rig.experiment.spec import Experiment
 from rig.ledger import parquet
-from rig.ledger.reader import read_ledger
 from rig.load.ids import MAX_TURN
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 
 PROJECT = "celery-rig-bench"
+PARAMS, TASKS, ENVIRONMENT = "params.json", "tasks.parquet", "environment.json"
 
 
 def launch(experiment: Experiment, checkout: Checkout, runs: Path, seed: int) -> tuple[Path, Result]:
@@ -34,35 +37,94 @@ def launch(experiment: Experiment, checkout: Checkout, runs: Path, seed: int) ->
     Ctrl-C, SIGTERM and a stack that fails in mid-run end the run early: its result then says so. Raises BadInput
     (nothing was started, nothing is kept) and StackError (the stack did not come up; its logs are kept).
     """
-    cells = cells_of(experiment, Path())
-    if 2 * (experiment.rounds + 1) * len(cells) * NUMBERS_A_TURN > MAX_TURN:  # twice: turns may be taken again
-        raise BadInput([f"{experiment.path}: {experiment.rounds} rounds are more than task ids have room for"])
-    mark = secrets.token_hex(3)
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{experiment.name}-{mark}"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{experiment.name}-{secrets.token_hex(3)}"
+    cells = {cell.name: cell.variant.name for cell in cells_of(experiment, Path())}
+    orders = schedule(list(cells), experiment.rounds, seed)
+    fresh = Result(run=name, experiment=experiment, cells=cells, seed=seed, orders=orders)
+    _room(fresh, 0)
     directory = runs.resolve() / name
     directory.mkdir(parents=True)
-    cells = cells_of(experiment, directory / "ledger")
-    orders = schedule([cell.name for cell in cells], experiment.rounds, seed)
-    run = Run(
-        checkout=checkout, directory=directory, project=f"{PROJECT}-{mark}", cells=cells,
-        progress=Progress((experiment.rounds + 1) * len(cells)),
-        result=Result(
-            run=name, experiment=experiment, cells={cell.name: cell.variant.name for cell in cells}, seed=seed,
-            orders=orders,
-        ),
+    with _held(checkout, fresh, directory):
+        params = {"run": name, "seed": seed, "orders": orders, "experiment": asdict(experiment)}
+        _write(directory / PARAMS, params)
+        say(f"{experiment.name}: {len(cells)} cells, {experiment.rounds} rounds, seed {seed}, into {directory}")
+        return directory, _finish(_run(checkout, fresh, directory), give_up=lambda: shutil.rmtree(directory))
+
+
+def resume(directory: Path, experiment: Experiment | None, checkout: Checkout) -> Result:
+    """Continue the run in `directory` with the rounds that are missing; what is in its result.json then.
+
+    `experiment` is what its file says now, None where the file is gone. Raises as `launch` does.
+    """
+    seen = result.load(directory)
+    with _held(checkout, seen, directory):
+        _refuse(seen, experiment)
+        again = lives.bury(seen, directory)
+        result.save(again, directory)
+        life = again.earlier[-1]
+        run = _run(checkout, again, directory)
+        _room(again, run.turns_begun)
+        say(f"{seen.run}: continued after {life.rounds} of {seen.experiment.rounds} rounds ({life.ended})")
+        return _finish(run, give_up=lambda: None)
+
+
+@contextmanager
+def _held(checkout: Checkout, of: Result, directory: Path) -> Iterator[None]:
+    for line in leftovers.remove(checkout.root):
+        say(line)
+    with leftovers.held(checkout.root, _project(of), directory):
+        yield
+
+
+def _project(of: Result) -> str:
+    return f"{PROJECT}-{of.run.rpartition('-')[2]}"
+
+
+def _refuse(seen: Result, experiment: Experiment | None) -> None:
+    """Raise BadInput where there is nothing to continue, or it would be another experiment."""
+    if seen.stopped or len(seen.whole_rounds) == seen.experiment.rounds:
+        raise BadInput([f"{seen.run}: none of its rounds is missing"])
+    if experiment is None:
+        raise BadInput(
+            [f"{seen.run}: {seen.experiment.path} is gone: a run is continued by the file that it began with"]
+        )
+    if _plain(replace(experiment, rounds=seen.experiment.rounds, path=seen.experiment.path)) != _plain(seen.experiment):
+        raise BadInput([f"{seen.run}: {experiment.path} says something else by now: begin a new run"])
+
+
+def _plain(experiment: Experiment) -> str:
+    return json.dumps(asdict(experiment), sort_keys=True, default=str)
+
+
+def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
+    cells = cells_of(of.experiment, directory / lives.LEDGER)
+    missing = of.experiment.rounds - len(of.whole_rounds)
+    # A life that was killed may have used numbers that nobody wrote down: those of one round.
+    begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)
+    return Run(
+        checkout=checkout, directory=directory, project=_project(of), cells=cells, result=of, turns_begun=begun,
+        progress=Progress((missing + 1) * len(cells)),
     )  # fmt: skip
-    _write(directory / "params.json", {"run": name, "seed": seed, "orders": orders, "experiment": asdict(experiment)})
-    say(f"{experiment.name}: {len(cells)} cells, {experiment.rounds} rounds, seed {seed}, into {directory}")
-    return directory, _finish(run)
 
 
-def _finish(run: Run) -> Result:
+def _numbers(of: Result) -> int:
+    """Return how many turn numbers a round may use at most: turns may be taken again, probes have numbers, too."""
+    return len(of.cells) * TRIES * (1 + (PROBES if of.experiment.load.goal else 0))
+
+
+def _room(of: Result, begun: int) -> None:
+    rounds = of.experiment.rounds - len(of.whole_rounds) + 1
+    if (begun + rounds * _numbers(of)) * NUMBERS_A_TURN > MAX_TURN:
+        raise BadInput([f"{of.experiment.path}: {of.experiment.rounds} rounds are more than task ids have room for"])
+
+
+def _finish(run: Run, give_up: Callable[[], None]) -> Result:
     interrupted = ""
     try:
         with interrupts.as_exceptions():
             run.execute()
     except BadInput:
-        shutil.rmtree(run.directory)
+        give_up()
         raise
     except KeyboardInterrupt as ending:
         interrupted = "SIGTERM" if isinstance(ending, interrupts.Terminated) else "Ctrl-C"
@@ -74,19 +136,20 @@ def _finish(run: Run) -> Result:
     finished = replace(run.result, interrupted=interrupted)
     result.save(finished, run.directory)
     if finished.environment:
-        _write(run.directory / "environment.json", finished.environment)
+        _write(run.directory / ENVIRONMENT, finished.environment)
     with interrupts.ignored():
-        _write_tasks(run)
+        _write_tasks(finished, run.directory)
     return finished
 
 
-def _write_tasks(run: Run) -> None:
-    """Write a row for each task of every cell: for questions of one's own (docs/tasks.md)."""
-    path = run.directory / "tasks.parquet"
+def _write_tasks(finished: Result, directory: Path) -> None:
+    """Write a row for each task of every cell, for questions of one's own (docs/tasks.md), and the report's shapes."""
+    ledgers = lives.ledgers(finished, directory)
     try:
-        parquet.write({cell.name: read_ledger(cell.ledger) for cell in run.cells}, path)
+        parquet.write(ledgers, directory / TASKS)
+        shapes.save(shapes.shapes_of(finished, ledgers, directory), directory)
     except OSError as error:
-        say(f"{path} could not be written: {error}")
+        say(f"{directory / TASKS} could not be written: {error}")
 
 
 def _write(path: Path, data: Any) -> None:

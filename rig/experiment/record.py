@@ -45,9 +45,9 @@ Sent = dict[str, Mapping[str, Any]]  # phase -> what the generator answered to P
 class Turn:
     """One cell measured once. `number` + place of a phase in `PHASES` is the turn in the ids of that phase's tasks.
 
-    `sent` holds the generator's own counts for each phase that sends, `values` the measures (`rig.experiment.measure`)
-    by name. `foreign` is the largest share of the machine that others used during one of the phases; a turn that was
-    taken again because of it is `discarded`.
+    `sent` holds the generator's own counts for each phase that sends and each probe of a search, `values` the measures
+    (`rig.experiment.measure`) by name. `foreign` is the largest share of the machine that others used during one of the
+    phases; a turn that was taken again because of it is `discarded`.
     """
 
     round: int  # 0 is the warm-up round, whose numbers only set the paced rate
@@ -64,6 +64,7 @@ class Turn:
 WARM, BACKLOG, DRAIN, PACED = "warm", "backlog", "drain", "paced"
 SENDING = (WARM, BACKLOG, PACED)  # the phases in which the generator sends; each has its own number in the task ids
 NUMBERS_A_TURN = len(SENDING)
+PROBE = "probe"  # begins the names under which `Turn.sent` has the answers to a search's probes
 
 
 def post_number(turn_number: int, phase: str) -> int:

@@ -1,7 +1,11 @@
-"""Runs an experiment: stack up, a discarded warm-up round, the rounds, the account, and always the stack down again."""
+"""Runs an experiment: stack up, a discarded warm-up round, the rounds, the account, and always the stack down again.
+
+A run that is continued does the same with the rounds that are missing.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -13,11 +17,15 @@ from rig.errors import StackError
 from rig.experiment import bench, interrupts, result
 from rig.experiment.account import account_for
 from rig.experiment.cells import Cell
+from rig.experiment.compare import compare, percent, ratio_of
 from rig.experiment.environment import describe
-from rig.experiment.measure import backlog_values, paced_values
+from rig.experiment.lives import add_up
+from rig.experiment.measure import GOAL_RATE, backlog_values, named, paced_values
+from rig.experiment.plan import may_stop, narrow_enough
 from rig.experiment.progress import Progress
 from rig.experiment.record import FOREIGN_LIMIT, Sent, Turn
 from rig.experiment.result import Result
+from rig.experiment.search import search
 from rig.experiment.turn import Station, between
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
@@ -42,7 +50,7 @@ class Run:
     sites: list[bench.Site] = field(default_factory=list)
     stations: dict[str, Station] = field(default_factory=dict)
     warmed: dict[str, Sent] = field(default_factory=dict)  # what a cell's turn shall count as sent besides its own
-    turns_begun: int = 0
+    turns_begun: int = 0  # the next turn's number
     load_before: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def execute(self) -> None:
@@ -67,18 +75,37 @@ class Run:
     def _measure(self) -> None:
         self._warm_up()
         self._measure_idle()
-        for index, order in enumerate(self.result.orders, start=1):
+        done = len(self.result.whole_rounds)
+        for index, order in enumerate(self.result.orders[done:], start=done + 1):
             self._round(index, order)
+            if may_stop(index) and (why := self._narrow()):
+                self.result = replace(self.result, stopped=why)
+                break
+
+    def _narrow(self) -> str:
+        """Say that the judged interval is as narrow as was asked for, where it is."""
+        wanted, limit = self.result.experiment.expectation, self.result.experiment.stop_at
+        ratio = ratio_of(compare(self.result), wanted.measure, wanted.variant)
+        if not limit or ratio is None or not narrow_enough(ratio, limit):
+            return ""
+        title, half = named(wanted.measure).title, percent(math.sqrt(ratio.high / ratio.low) - 1)
+        return f"the interval of {title} was ±{half}% after {ratio.pairs} rounds, and {limit:g}% was asked for"
 
     def _warm_up(self) -> None:
-        """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced."""
+        """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced.
+
+        A run that is continued keeps its rate: here it only makes the new broker as warm as the old one was.
+        """
         order = [cell.name for cell in self.cells]
         self._new_processes(WARM_UP, order)
+        capacities = []
         for place, name in enumerate(order):
-            self._add(self._turn(0, place, name))
+            turn = self._turn(0, place, name)
+            capacities.append(turn.values["execution_rate"])
+            self._add(turn)
             self.progress.turn_done()
-        capacities = [turn.values["execution_rate"] for turn in self.result.turns]
-        self.result = replace(self.result, rate=self.result.experiment.load.share * min(capacities))
+        rate = self.result.rate or self.result.experiment.load.share * min(capacities)
+        self.result = replace(self.result, rate=rate)
         self._save()
 
     def _round(self, index: int, order: Sequence[str]) -> None:
@@ -122,9 +149,9 @@ class Run:
         """Put one turn on a cell; in round 0 without the paced load."""
         title = f"round {index}/{self.result.experiment.rounds}" if index else WARM_UP
         self.progress.turn(f"{title}  {name} ({place + 1} of {len(self.cells)})")
-        station, number = self.stations[name], self.turns_begun
-        self.turns_begun += 1
-        measured = station.drain(number)
+        station, number = self.stations[name], self._next_number()
+        seed = self.result.seed + index
+        measured = station.drain(number, seed)
         phases, sent = measured.phases, self.warmed.pop(name, {}) | measured.sent
         if index:
             measured = station.pace(number, self.result.rate, self.result.seed + index)
@@ -134,10 +161,18 @@ class Run:
             values = backlog_values(number, phases, tasks) | (paced_values(number, tasks) if index else {})
         except ValueError as error:
             raise StackError(f"{name}: {error}") from error
+        if index and (goal := self.result.experiment.load.goal):
+            self.progress.phase("search")
+            rate, probes = search(station, goal, values["execution_rate"], self._next_number, seed)
+            values, sent = values | {GOAL_RATE: rate}, sent | probes
         foreign = max(phase.foreign_share(os.cpu_count() or 1) for phase in phases.values())
         return Turn(
             round=index, place=place, cell=name, number=number, phases=phases, sent=sent, values=values, foreign=foreign
         )
+
+    def _next_number(self) -> int:
+        self.turns_begun += 1
+        return self.turns_begun - 1
 
     def _add(self, turn: Turn) -> None:
         self.result = replace(self.result, turns=[*self.result.turns, turn])
@@ -157,8 +192,11 @@ class Run:
         self.progress.turn("accounting for every task")
         self.progress.phase("")
         running = [station.running for station in self.stations.values()]
-        accounts, counts, versions = account_for(running, self.result.turns)
-        environment = describe(self.checkout.root, self.sites, versions, self.load_before)
+        own = self.result.turns[self.result.earlier[-1].turns if self.result.earlier else 0 :]
+        *drawn, versions = account_for(running, own)
+        accounts, counts = add_up(self.result.earlier, *drawn)
+        segments = [segment for cell in self.cells for segment in read_ledger(cell.ledger).segments]
+        environment = describe(self.checkout.root, self.sites, versions, self.load_before, segments)
         self.result = replace(self.result, accounts=accounts, counts=counts, environment=environment)
         self._save()
 

@@ -1,4 +1,4 @@
-"""The verdict: the expectation of the experiment file held against what was measured."""
+"""The verdict: expectation and thresholds of the experiment file held against what was measured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rig.experiment.compare import Row, percent, words
-from rig.experiment.measure import MEASURES
+from rig.experiment.compare import Row, percent, ratio_of, words
+from rig.experiment.measure import named
 from rig.experiment.result import Result
-from rig.experiment.spec import Expectation
+from rig.experiment.spec import Expectation, Threshold
 from rig.experiment.stats import Interval
 
 CONFIRMED, REFUTED, NO_DIFFERENCE = "confirmed", "refuted", "no difference"
@@ -26,57 +26,96 @@ class Invalid:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """A threshold and the ratio that was held against it; None where there is none, which keeps no threshold."""
+
+    threshold: Threshold
+    ratio: Interval | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the far end of the interval keeps to every bound."""
+        low, high = self.threshold.at_least, self.threshold.at_most
+        if self.ratio is None:
+            return False
+        return (high is None or self.ratio.high <= high) and (low is None or self.ratio.low >= low)
+
+    @property
+    def said(self) -> str:
+        """The threshold and what was seen, in words."""
+        bounds = [("at most", self.threshold.at_most), ("at least", self.threshold.at_least)]
+        wanted = " and ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
+        seen = f"{self.ratio.ratio:.3f} [{self.ratio.low:.3f}, {self.ratio.high:.3f}]" if self.ratio else "no ratio"
+        title = named(self.threshold.measure).title
+        return f"{title} of {self.threshold.variant!r} to the baseline's: {wanted}; seen: {seen}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`word` is one of the five, `because` the numbers that led there, `invalid` every reason of an invalid run."""
+    """`word` is one of the five, `because` the numbers that led there, `invalid` every reason of an invalid run,
+    `thresholds` those of the experiment file, kept or not.
+    """
 
     word: str
     because: str
     invalid: Sequence[Invalid] = ()
+    thresholds: Sequence[Held] = ()
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the expectation is met, whatever became of the thresholds."""
+        return self.word == CONFIRMED
 
     @property
     def exit_code(self) -> int:
-        """0: as expected; 1: not; 3: the run is invalid."""
-        return EXIT_CODES[self.word]
+        """0: as expected, and every threshold is kept; 1: not; 3: the run is invalid."""
+        missed = any(not held.kept for held in self.thresholds)
+        return EXIT_CODES[self.word] or int(missed)
 
 
 def judge(result: Result, rows: Sequence[Row], invalid: Sequence[Invalid]) -> Verdict:
     """Return the verdict; any reason in `invalid` overrules what the numbers say."""
-    if invalid:
-        return Verdict(word=INVALID, because=invalid[0].reason, invalid=invalid)
-    expected = result.experiment.expectation
-    row = next((row for row in rows if row.measure == expected.measure), None)
-    ratio = row.ratios.get(expected.variant) if row else None
-    if row is None or ratio is None:
-        reason = f"{expected.measure} has no ratio: too few rounds, or a value of zero"
-        problem = Invalid(reason=reason, change="run more rounds, or judge by another measure")
-        return Verdict(word=INVALID, because=reason, invalid=[problem])
-    word = outcome(expected, ratio)
-    title = MEASURES[expected.measure].title
-    because = f"{title} of {expected.variant!r}: {words(expected.measure, ratio)}; expected: {_said(expected)}"
-    if word == CONFIRMED and expected.change != "same" and _size(ratio) <= math.log(row.noise_floor):
-        floor = percent(row.noise_floor - 1)
-        return Verdict(
-            word=INCONCLUSIVE, because=f"{because}. Two cells of the same variant may differ by {floor}% in this run"
-        )
-    return Verdict(word=word, because=because)
+    wanted = result.experiment.expectation
+    ratio = ratio_of(rows, wanted.measure, wanted.variant)
+    if not invalid and ratio is None:
+        reason = f"{wanted.measure} has no ratio: too few rounds, or a value of zero"
+        invalid = [Invalid(reason=reason, change="run more rounds, or judge by another measure")]
+    if invalid or ratio is None:
+        word, because = INVALID, invalid[0].reason
+    else:
+        word, because = _word(wanted, ratio, rows)
+    thresholds = result.experiment.thresholds
+    held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in thresholds]
+    return Verdict(word=word, because=because, invalid=invalid, thresholds=held)
 
 
-def outcome(expected: Expectation, ratio: Interval) -> str:
-    """Hold a 95% interval against an expectation of `expected.percent`.
+def _word(wanted: Expectation, ratio: Interval, rows: Sequence[Row]) -> tuple[str, str]:
+    """Return the verdict of a valid run and why."""
+    word = outcome(wanted, ratio)
+    title = named(wanted.measure).title
+    because = f"{title} of {wanted.variant!r}: {words(wanted.measure, ratio)}; expected: {expected(wanted)}"
+    floor = next(row.noise_floor for row in rows if row.measure == wanted.measure)
+    if word == CONFIRMED and wanted.change != "same" and abs(math.log(ratio.ratio)) <= math.log(floor):
+        return INCONCLUSIVE, f"{because}. Two cells of the same variant may differ by {percent(floor - 1)}% in this run"
+    return word, because
+
+
+def outcome(wanted: Expectation, ratio: Interval) -> str:
+    """Hold a 95% interval against an expectation of `wanted.percent`.
 
     "higher"/"lower": confirmed when the whole interval lies beyond that much; when the whole interval falls short of
     it: "no difference" if nothing that large is possible in either direction and equal is, else refuted.
     "same": confirmed when the whole interval lies within, refuted when it lies wholly outside.
     Whatever the interval leaves open is inconclusive: more rounds narrow it.
     """
-    margin = math.log1p(expected.percent / 100)
+    margin = math.log1p(wanted.percent / 100)
     low, high = math.log(ratio.low), math.log(ratio.high)
     within = low >= -margin and high <= margin
-    if expected.change == "same":
+    if wanted.change == "same":
         if within:
             return CONFIRMED
         return REFUTED if low > margin or high < -margin else INCONCLUSIVE
-    if expected.change == "lower":
+    if wanted.change == "lower":
         low, high = -high, -low
     if low > margin:
         return CONFIRMED
@@ -85,11 +124,8 @@ def outcome(expected: Expectation, ratio: Interval) -> str:
     return NO_DIFFERENCE if within and not ratio.clear_of_one else REFUTED
 
 
-def _size(ratio: Interval) -> float:
-    return abs(math.log(ratio.ratio))
-
-
-def _said(expected: Expectation) -> str:
-    if expected.change == "same":
-        return f"the same within {expected.percent:g}%"
-    return f"{expected.change} by at least {expected.percent:g}%"
+def expected(wanted: Expectation) -> str:
+    """Say the expectation: 'lower by at least 5%'."""
+    if wanted.change == "same":
+        return f"the same within {wanted.percent:g}%"
+    return f"{wanted.change} by at least {wanted.percent:g}%"

@@ -1,5 +1,6 @@
 """From numbers to a verdict, and the checks that forbid one."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 
 from rig.experiment import check
 from rig.experiment.compare import compare, words
+from rig.experiment.environment import CLOCK_SPREAD
 from rig.experiment.record import PACED
-from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL, Expectation
+from rig.experiment.result import Life, Result
+from rig.experiment.spec import CONTROL, Expectation, Threshold
 from rig.experiment.stats import Interval
 from rig.experiment.verdict import CONFIRMED, INCONCLUSIVE, INVALID, NO_DIFFERENCE, REFUTED, outcome
 from rig.report.write import conclude
@@ -113,6 +115,26 @@ def answered(run: Result, **answer: Any) -> Result:
     return replace(run, turns=[replace(turn, sent=sent) if turn is last else turn for turn in run.turns])
 
 
+def saturated(run: Result, rounds: int, **answer: Any) -> Result:
+    """In some rounds the second cell's generator has no time left; the first ones carry an older record's answers."""
+    answers = {PACED: {**made_up.ANSWER, **answer}}
+    turns = [
+        replace(turn, sent=answers) if turn.cell == "ignored" and turn.round > 8 - rounds else turn
+        for turn in run.turns
+    ]
+    return replace(run, turns=turns)
+
+
+def disturbed(run: Result, count: int) -> Result:
+    return replace(run, turns=[replace(turn, foreign=0.3) for turn in run.turns[:count]] + run.turns[count:])
+
+
+def stolen(run: Result, share: float) -> Result:
+    stolen_ns = int(share * 2e9)  # of the two cores, in the one second of each phase
+    phases = {name: replace(phase, stolen_ns=stolen_ns) for name, phase in run.turns[0].phases.items()}
+    return replace(run, turns=[replace(turn, phases=phases) for turn in run.turns])
+
+
 BAD = {
     "lost": (lambda run: made_up.with_account(run, "ignored", lost=["id-1"]), "ignored: 1 lost (id-1)"),
     "unexpected": (lambda run: made_up.with_account(run, "stored", unexpected=list("abcd")), "4 unexpected (a, b, c,"),
@@ -126,7 +148,39 @@ BAD = {
     "generator": (lambda run: answered(run, problems=["a user failed"]), "ignored, round 8: a user failed"),
     "control": (lambda run: shifted(run, CONTROL, 1.2), "two cells of the same variant differ by"),
     "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C"),
+    "killed": (lambda run: replace(run, turns=run.turns[:-4]), "after 6 of 8 rounds: rig was killed"),
+    "clocks": (
+        lambda run: replace(run, environment={**run.environment, CLOCK_SPREAD: 61}),
+        "clock of two writers lie 61",
+    ),
+    "cpu": (lambda run: saturated(run, 3, cpu_seconds=1.9, seconds=2.0), "in 3 of 8 paced loads it used more than 90%"),
+    "loop": (lambda run: saturated(run, 3, loop_lag_us={"p50": 9, "p99": 5001.0}), "event loop more than 5 ms late"),
+    "foreign": (lambda run: disturbed(run, 7), "in 7 of 24 turns that count, others used more than 25%"),
+    "stolen": (lambda run: stolen(run, 0.06), "the hypervisor gave 6.0% of the machine's CPU to others"),
 }
+
+
+@pytest.mark.parametrize(
+    "tolerable",
+    [
+        lambda run: saturated(run, 2, cpu_seconds=1.9, seconds=2.0),
+        lambda run: saturated(run, 8, cpu_seconds=1.7, seconds=2.0, loop_lag_us={"p99": 4900.0}),
+        lambda run: disturbed(run, 6),
+        lambda run: stolen(run, 0.05),
+        lambda run: replace(run, environment={**run.environment, CLOCK_SPREAD: 49.0}),
+        lambda run: replace(run, turns=run.turns[:18], stopped="narrow enough"),
+        lambda run: probed(run, unsent=400),
+        lambda run: replace(run, counts={**run.counts, "stored, life 1": {check.IN_LEDGER: 5, check.BY_LOCUST: 5}}),
+    ],
+)
+def test_what_is_short_of_a_limit_is_valid(tolerable: Callable[[Result], Result]) -> None:
+    assert check.check(tolerable(made_up.result())) == []
+
+
+def probed(run: Result, **answer: Any) -> Result:
+    """A search tries rates that cannot be kept: that is its purpose, and no fault of the run."""
+    first, *rest = run.turns
+    return replace(run, turns=[replace(first, sent={**first.sent, "probe 1": {**made_up.ANSWER, **answer}}), *rest])
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -144,10 +198,8 @@ def test_a_sound_run_gives_no_reason_to_doubt_it() -> None:
 
 
 def test_foreign_load_stolen_time_and_few_rounds_are_warned_of() -> None:
-    run = made_up.result(rounds=4)
-    phases = {name: replace(phase, stolen_ns=100_000_000) for name, phase in run.turns[0].phases.items()}
-    turns = [replace(turn, phases=phases, foreign=0.3 if turn.round == 2 else 0.1) for turn in run.turns]
-    assert check.warnings(replace(run, turns=turns)) == [
+    run = disturbed(stolen(made_up.result(rounds=4), 0.05), 3)
+    assert check.warnings(run) == [
         "only 4 rounds: wide intervals, in which one odd round weighs much",
         "in 3 of 12 turns that count, others used more than 25% of the machine's CPU",
         "the hypervisor gave 5.0% of the machine's CPU to others while it was measured",
@@ -159,6 +211,12 @@ def test_a_turn_that_was_taken_again_does_not_count() -> None:
     odd = replace(run.turns[0], discarded=True, foreign=0.9, values=dict.fromkeys(run.turns[0].values, 1.0))
     assert compare(replace(run, turns=[*run.turns, odd])) == compare(run)
     assert check.warnings(replace(run, turns=[*run.turns, odd])) == []
+
+
+def test_a_run_that_was_continued_says_what_was_compared_for_its_earlier_life() -> None:
+    life = Life(ended="Ctrl-C", turns=9, rounds=3, accounts={}, counts={})
+    (said,) = check.warnings(replace(made_up.result(), earlier=[life]))
+    assert said.startswith("continued after 3 rounds (Ctrl-C)")
 
 
 def test_foreign_share_is_what_is_not_ours() -> None:
@@ -183,3 +241,39 @@ def test_a_measure_with_a_zero_has_no_ratio_and_the_others_keep_theirs() -> None
     assert "ignored" not in rows["results_cpu"].ratios
     assert CONTROL in rows["results_cpu"].ratios
     assert "ignored" in rows["worker_cpu"].ratios
+
+
+def with_thresholds(run: Result, *thresholds: Threshold) -> Result:
+    return replace(run, experiment=replace(run.experiment, thresholds=thresholds))
+
+
+# The interval of `worker_cpu` lies around 0.55, some percent wide.
+@pytest.mark.parametrize(
+    ("threshold", "kept"),
+    [
+        (Threshold(measure="worker_cpu", variant="ignored", at_most=0.9), True),
+        (Threshold(measure="worker_cpu", variant="ignored", at_least=0.4, at_most=0.9), True),
+        (Threshold(measure="worker_cpu", variant="ignored", at_most=0.5), False),
+        (Threshold(measure="worker_cpu", variant="ignored", at_least=0.6), False),
+        (Threshold(measure="sustainable_rate", variant="ignored", at_least=0.1), False),  # not measured: not kept
+    ],
+)
+def test_a_missed_threshold_makes_a_confirmed_run_exit_1(threshold: Threshold, kept: bool) -> None:
+    verdict = conclude(with_thresholds(made_up.result(), threshold)).verdict
+    assert (verdict.word, verdict.exit_code) == (CONFIRMED, 0 if kept else 1)
+    assert [held.kept for held in verdict.thresholds] == [kept]
+
+
+def test_the_whole_interval_must_keep_to_a_threshold() -> None:
+    seen = conclude(with_thresholds(made_up.result(), Threshold(measure="p50", variant="ignored", at_most=9)))
+    (held,) = seen.verdict.thresholds
+    assert held.ratio is not None
+    for bound, kept in ((held.ratio.ratio, False), (held.ratio.high, True)):
+        assert replace(held, threshold=replace(held.threshold, at_most=bound)).kept is kept
+    for bound, kept in ((held.ratio.ratio, False), (held.ratio.low, True)):
+        assert replace(held, threshold=replace(held.threshold, at_most=None, at_least=bound)).kept is kept
+
+
+def test_an_invalid_run_exits_3_whatever_its_thresholds_say() -> None:
+    run = with_thresholds(made_up.result(), Threshold(measure="p50", variant="ignored", at_most=0.01))
+    assert conclude(replace(run, interrupted="Ctrl-C")).verdict.exit_code == 3
