@@ -34,7 +34,7 @@ def account_for(cells: Sequence[Running], turns: Sequence[Turn]) -> tuple[Accoun
         ledger = {name: int((rows.sends > 0).sum()) for name, rows in tasks.items()}
         seen = _broker(own, sum(ledger.values()))
         for cell in own:
-            name, left = cell.cell.name, seen["left"][cell.cell.queue]
+            name, left = cell.cell.name, _of(cell, seen["left"])
             drawn = account(tasks[name], ledgers[name], left_in_broker=left, now_ns=time.monotonic_ns())
             accounts[name] = drawn.as_dict()
         versions |= seen["versions"]
@@ -45,7 +45,7 @@ def account_for(cells: Sequence[Running], turns: Sequence[Turn]) -> tuple[Accoun
 
 def _broker(cells: Sequence[Running], expected: int) -> dict[str, Any]:
     """Ask the broker what it acknowledged, again until its statistics have caught up with the ledger or long enough."""
-    queues = [cell.cell.queue for cell in cells]
+    queues = [queue for cell in cells for queue in cell.cell.queues]
     deadline = time.monotonic() + SETTLED_S
     while True:
         words = ["exec", cells[0].generator, "python3", "-m", "rig.experiment.probe", *queues]
@@ -67,11 +67,13 @@ def _counts(
         row = (sum(ledger.values()), sum(sent.values()), acknowledged[""], sum(left.values()))
         return {ALL: _row(*row)}
     return {
-        cell.cell.name: _row(
-            ledger[cell.cell.name], sent[cell.cell.name], acknowledged[cell.cell.queue], left[cell.cell.queue]
-        )
+        cell.cell.name: _row(ledger[cell.cell.name], sent[cell.cell.name], _of(cell, acknowledged), _of(cell, left))
         for cell in cells
     }
+
+
+def _of(cell: Running, by_queue: Mapping[str, int]) -> int:
+    return sum(by_queue[queue] for queue in cell.cell.queues)
 
 
 def _row(ledger: int, locust: int, broker: int, left: int) -> dict[str, int]:

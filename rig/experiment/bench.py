@@ -57,7 +57,7 @@ class Running:
 
     cell: Cell
     project: str
-    worker: str  # container id
+    workers: tuple[str, ...]  # container ids
     generator: str
     url: str
     components: dict[str, list[Cgroup]]
@@ -67,16 +67,16 @@ class Running:
         return cgroups.read(self.components)
 
     def stopped(self) -> bool:
-        """Whether the worker's container has ended."""
-        return docker("inspect", "--format={{.State.Running}}", self.worker).strip() != "true"
+        """Whether a worker's container has ended."""
+        return "false" in docker("inspect", "--format={{.State.Running}}", *self.workers).split()
 
     def pause(self) -> None:
-        """Stop every process of the worker where it is."""
-        docker("pause", self.worker)
+        """Stop every process of the workers where it is."""
+        docker("pause", *self.workers)
 
     def unpause(self) -> None:
-        """Let the worker go on."""
-        docker("unpause", self.worker)
+        """Let the workers go on."""
+        docker("unpause", *self.workers)
 
 
 def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project: str, run_id: str) -> list[Site]:
@@ -134,16 +134,17 @@ def _attach(site: Site) -> list[Running]:
     seen = {each.service: each.id for each in start.containers(site.compose.project)}
     facts = dict(zip(seen, json.loads(docker("inspect", *seen.values())), strict=True))
     groups = {service: cgroups.find(fact["State"]["Pid"]) for service, fact in facts.items()}
-    ours = {name for cell in site.cells for name in (cell.worker, cell.generator)}
+    ours = {name for cell in site.cells for name in (*cell.workers, cell.generator)}
     stores = [groups[service] for service in groups.keys() - ours if service.startswith(RESULT_STORE)]
     brokers = [groups[service] for service in groups.keys() - ours if not service.startswith(RESULT_STORE)]
     return [
         Running(
-            cell=cell, project=site.compose.project, worker=seen[cell.worker], generator=seen[cell.generator],
+            cell=cell, project=site.compose.project, generator=seen[cell.generator],
+            workers=tuple(seen[name] for name in cell.workers),
             url=f"http://127.0.0.1:{_web_port(facts[cell.generator])}",
             components={
                 "publisher": [groups[cell.generator]], "broker": brokers,
-                "worker": [groups[cell.worker]], "results": stores,
+                "worker": [groups[name] for name in cell.workers], "results": stores,
             },
         )
         for cell in site.cells
@@ -158,8 +159,8 @@ def _web_port(fact: Mapping[str, Any]) -> str:
 
 
 def restart(cells: Sequence[Running]) -> None:
-    """Give every cell a new worker and a new generator process, all at the same time; then `attach` again."""
-    ids = [container for cell in cells for container in (cell.worker, cell.generator)]
+    """Give every cell new worker processes and a new generator process, all at the same time; then `attach` again."""
+    ids = [container for cell in cells for container in (*cell.workers, cell.generator)]
     with ThreadPoolExecutor(len(ids)) as pool:
         for _ in pool.map(lambda container: docker("restart", f"--time={RESTART_GRACE_S}", container), ids):
             pass

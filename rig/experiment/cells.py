@@ -1,4 +1,4 @@
-"""The cells of an experiment as a Compose file: for each its own queue, worker, generator and ledger directory."""
+"""The cells of an experiment as a Compose file: for each its own queues, workers, generator and ledger directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.experiment.spec import CONTROL, Experiment, Variant
+from rig.experiment.spec import CONTROL, Experiment, Kind, Variant, WorkerSpec
 
 WEB_PORT = 8089  # Locust's, where POST /turn is answered
 LOCUSTFILE = "/opt/rig/rig/load/turns.py"
@@ -17,26 +17,53 @@ LOCUSTFILE = "/opt/rig/rig/load/turns.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A variant while it runs. `ledger` is its directory on the host, /ledger in both of its containers."""
+    """A variant while it runs. `ledger` is its directory on the host, /ledger in all of its containers."""
 
     name: str
     variant: Variant
     ledger: Path
 
     @property
-    def queue(self) -> str:
-        """The queue that this cell's generator fills and this cell's worker alone consumes."""
-        return f"bench.{self.name}"
+    def queues(self) -> tuple[str, ...]:
+        """The queues that this cell's generator fills and this cell's workers alone consume."""
+        return tuple(map(self.real, self.variant.logical_queues))
+
+    def real(self, logical: str) -> str:
+        """Return the broker's name of a logical queue of the variant."""
+        return f"bench.{self.name}.{logical}" if logical else f"bench.{self.name}"
 
     @property
-    def worker(self) -> str:
-        """The worker's service name."""
-        return f"worker-{self.name}"
+    def workers(self) -> tuple[str, ...]:
+        """The workers' service names: numbered where there are several. No cell's name has a dot."""
+        numbers = range(1, len(self.variant.workers) + 1)
+        return tuple(f"worker-{self.name}.{n}" for n in numbers) if len(numbers) > 1 else (f"worker-{self.name}",)
 
     @property
     def generator(self) -> str:
         """The generator's service name."""
         return f"generator-{self.name}"
+
+    def order_of(self, kind: Kind) -> dict[str, Any]:
+        """Return what this cell's generator is told about a kind of task."""
+        return {
+            "task": kind.task, "args": list(kind.args), "kwargs": dict(kind.kwargs), "share": kind.share,
+            "queue": self.real(self.variant.queue_of(kind.name)),
+        }  # fmt: skip
+
+    def settings(self) -> dict[str, Any]:
+        """Return the Celery settings of worker and generator: the variant's over those that keep cells apart.
+
+        A worker of another queue must not try to bind `short` and the like: it has no part in them. What a task sends
+        by itself stays in the cell. On RabbitMQ the queues are bound to a topic exchange, since Celery's native delayed
+        delivery works with no direct one; on Redis a direct exchange leads straight to the list of the queue's name.
+        """
+        rabbitmq = not self.variant.topology.startswith("redis")
+        facts: dict[str, Any] = {"exchange": "bench", "exchange_type": "topic" if rabbitmq else "direct"}
+        if rabbitmq:
+            facts["queue_arguments"] = {"x-queue-type": "quorum", **self.variant.queue_arguments}
+        queues = {name: {**facts, "routing_key": name} for name in self.queues}
+        ours = {"task_queues": queues, "task_default_queue": self.queues[0], "task_routes": {}}
+        return ours | dict(self.variant.settings)
 
 
 def cells_of(experiment: Experiment, directory: Path) -> list[Cell]:
@@ -53,19 +80,17 @@ def compose_file(cells: Sequence[Cell], compose: Path, run_id: str) -> str:
     """
     services: dict[str, Any] = {}
     for cell in cells:
-        common = {
-            "RIG_RUN_ID": run_id,
-            "RIG_SETTINGS": json.dumps(dict(cell.variant.settings), sort_keys=True),
-        }
-        services[cell.worker] = {
-            # Not the base `worker`: its health check sends canaries, and a worker that is stopped fails it.
-            "extends": {"file": str(compose / "celery.yaml"), "service": "celery"},
-            "command": worker_command(cell),
-            "environment": {"RIG_ROLE": "worker", "REMAP_SIGTERM": "SIGQUIT", **common},
-            "volumes": [f"{cell.ledger}:/ledger"],
-            "mem_limit": "512m",
-            "restart": "no",  # a worker that dies in a run without faults is a finding, not something to hide
-        }
+        common = {"RIG_RUN_ID": run_id, "RIG_SETTINGS": json.dumps(cell.settings(), sort_keys=True)}
+        for name, worker in zip(cell.workers, cell.variant.workers, strict=True):
+            services[name] = {
+                # Not the base `worker`: its health check sends canaries, and a worker that is stopped fails it.
+                "extends": {"file": str(compose / "celery.yaml"), "service": "celery"},
+                "command": worker_command(cell, name, worker),
+                "environment": {"RIG_ROLE": "worker", "REMAP_SIGTERM": "SIGQUIT", **common},
+                "volumes": [f"{cell.ledger}:/ledger"],
+                "mem_limit": "512m",
+                "restart": "no",  # a worker that dies in a run without faults is a finding, not something to hide
+            }
         services[cell.generator] = {
             "extends": {"file": str(compose / "celery.yaml"), "service": "locust"},
             "command": ["locust", "-f", LOCUSTFILE, "--web-port", str(WEB_PORT)],
@@ -82,10 +107,11 @@ def compose_file(cells: Sequence[Cell], compose: Path, run_id: str) -> str:
 UNLIMITED = {"BROKER_CPUS": "0", "WORKER_CPUS": "0", "SMALL_CPUS": "0"}
 
 
-def worker_command(cell: Cell) -> list[str]:
-    """Return the worker's command line: the variant's options, and the queue and name that only this cell has."""
-    own = ["-Q", cell.queue, "-n", f"{cell.name}@%h", "--loglevel", "WARNING"]
-    return ["celery", "-A", "app", "worker", *own, *shlex.split(cell.variant.workers[0].worker)]
+def worker_command(cell: Cell, service: str, worker: WorkerSpec) -> list[str]:
+    """Return a worker's command line: the variant's options, and the queues and the name that only this one has."""
+    queues = ",".join(map(cell.real, worker.queues)) or ",".join(cell.queues)
+    own = ["-Q", queues, "-n", f"{service.removeprefix('worker-')}@%h", "--loglevel", "WARNING"]
+    return ["celery", "-A", "app", "worker", *own, *shlex.split(worker.worker)]
 
 
 def yaml(value: Mapping[str, Any], indent: int = 0) -> str:

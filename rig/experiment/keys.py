@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rig.experiment.spec import CALLS, CONTROL, OURS
+from rig.experiment.spec import CONTROL, OURS
+from rig.load.calls import CALLS
 
 Check = Callable[[Any], str]  # what is wrong with a value of the right kind; "" for nothing
 Keys = dict[str, tuple[str, Check]]  # a table's keys: (kind of the value, check)

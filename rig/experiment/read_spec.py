@@ -15,6 +15,7 @@ from rig.experiment.measure import measures_of
 from rig.experiment.reader import Reader, Table
 from rig.experiment.spec import Expectation, Experiment, Load, Threshold, Variant, differing
 from rig.experiment.tables import ONE_KIND, load_of, variant_of
+from rig.load.calls import DELAY
 
 
 def load_experiment(path: Path, topologies: list[str]) -> Experiment:
@@ -83,7 +84,7 @@ def _variants(reader: Reader, data: Sequence[Any], topologies: list[str]) -> lis
                 reader.wrong((*where, "worker"), "worker is for one worker; say it in each of [[variants.workers]]")
             known = (*where, "workers")
             variant["workers"] = reader.tables(variant["workers"], known, keys.WORKER, ("worker",))
-        if variant.get("options") and variant.get("call") == "delay":
+        if variant.get("options") and variant.get("call") == DELAY:
             reader.wrong((*where, "options"), 'options: delay() takes none; use call = "apply_async"')
         if variant.get("queue_arguments") and variant.get("topology", "").startswith("redis"):
             reader.wrong((*where, "queue_arguments"), "queue_arguments are RabbitMQ's: on Redis no queue is declared")

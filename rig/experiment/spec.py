@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rig.load.calls import SEND_TASK
+
 CONTROL = "control"  # name of the cell that runs the first variant a second time
 OURS = ("-A", "--app", "-Q", "--queues", "-n", "--hostname")  # worker options that the engine sets itself
-CALLS = ("send_task", "apply_async", "delay")  # how a generator can send
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class Variant:
     options: Mapping[str, Any] = field(default_factory=dict)  # of apply_async
     queues: Mapping[str, str] = field(default_factory=dict)  # kind -> logical queue; empty: all kinds in one queue ""
     queue_arguments: Mapping[str, Any] = field(default_factory=dict)  # with which RabbitMQ's queues are declared
-    call: str = "send_task"  # one of CALLS
+    call: str = SEND_TASK  # one of rig.load.calls.CALLS
 
     @property
     def logical_queues(self) -> tuple[str, ...]:

@@ -53,13 +53,13 @@ class Station:
         self._wait(number, WARM, sent)
         return {WARM: sent}
 
-    def drain(self, number: int) -> Measured:
+    def drain(self, number: int, seed: int) -> Measured:
         """Publish the backlog of turn `number` with the worker stopped, let it go, and wait until all is executed."""
         self._say(BACKLOG)
         self.running.pause()
         try:
             start = self.running.read()
-            sent = self._post(number, BACKLOG, {"kind": "closed", "count": self._load.backlog})
+            sent = self._post(number, BACKLOG, {"kind": "closed", "count": self._load.backlog}, seed)
             published = self.running.read()
         finally:
             self.running.unpause()
@@ -75,17 +75,16 @@ class Station:
         if self._load.arrivals == "poisson":
             arrivals["seed"] = seed
         start = self.running.read()
-        sent = self._post(number, PACED, arrivals)
+        sent = self._post(number, PACED, arrivals, seed)
         self._wait(number, PACED, sent)
         return Measured(phases={PACED: between(start, self.running.read())}, sent={PACED: sent})
 
-    def _post(self, number: int, phase: str, arrivals: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _post(self, number: int, phase: str, arrivals: Mapping[str, Any], seed: int = 0) -> Mapping[str, Any]:
         self._watch.mark()
-        kind = self._load.kinds[0]
+        cell = self.running.cell
         order = {
-            "turn": post_number(number, phase), "task": kind.task, "args": list(kind.args),
-            "kwargs": dict(kind.kwargs), "queue": self.running.cell.queue,
-            "options": dict(self.running.cell.variant.options), "arrivals": arrivals,
+            "turn": post_number(number, phase), "kinds": [cell.order_of(kind) for kind in self._load.kinds],
+            "options": dict(cell.variant.options), "call": cell.variant.call, "seed": seed, "arrivals": arrivals,
             "users": PACED_USERS if phase == PACED else self._load.users,
         }  # fmt: skip
         return ask(f"{self.running.url}/turn", order, timeout=ANSWER_S + arrivals.get("seconds", 0))

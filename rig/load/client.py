@@ -26,13 +26,16 @@ def make_app(target: Target, queues: Iterable[str] = ()) -> Any:
     """Return a Celery app that sends to `target`. `queues` are those that exist: they are taken as they are.
 
     Declaring them again, as a publisher does by default, fails when their arguments differ from what we would say
-    (PRECONDITION_FAILED), and we do not know what the application says.
+    (PRECONDITION_FAILED), and we do not know what the application says. Where the target's settings say it
+    (`task_queues`), these queues are used as an application would.
     """
     # The loader is named, so CELERY_LOADER, by which the rig attaches to an application, does not reach this app: what
     # it sends is recorded already.
     app = Celery("celery-rig-load", loader="app", set_as_current=False)
     app.conf.update(_settings(target))
     for name in queues:
+        if name in (app.conf.task_queues or ()):
+            continue
         # A direct exchange: then Celery sends to the broker's default exchange, which knows every queue by its name.
         app.amqp.queues.add(Queue(name, Exchange(name, type="direct"), routing_key=name, no_declare=True))
     return app

@@ -13,6 +13,7 @@ from celery.exceptions import TimeoutError as NoResultYet
 from rig.instrument.publisher import seconds_until
 from rig.ledger import record
 from rig.ledger.writer import Slot, Writer
+from rig.load.calls import SEND_TASK, Calls
 from rig.load.words import class_and_words
 
 # Locust's request types: until it is published, until its result is here.
@@ -59,17 +60,19 @@ class Sender:
         self._fire = fire
         self._claim = writer.claim_send
         self._kind = writer.kind
-        self._send_task = app.send_task
+        self._calls = Calls(app)
+        self._send_task = self._calls[SEND_TASK]
         self._default_queue = app.conf.task_default_queue
         self._ignore_results = app.conf.task_ignore_result
         self._known: dict[tuple[str, str], tuple[int, str]] = {}
         self._failures: dict[str, Failure] = {}
         self._next_id: Callable[[], str] = _no_turn
 
-    def begin(self, next_id: Callable[[], str]) -> None:
-        """Start a turn: a new tally, and `next_id` makes its task ids."""
+    def begin(self, next_id: Callable[[], str], call: str = SEND_TASK) -> None:
+        """Start a turn: a new tally, `next_id` makes its task ids, and `call` of `rig.load.calls` sends its tasks."""
         self.tally = Tally()
         self._next_id = next_id
+        self._send_task = self._calls[call]
 
     def send(
         self,

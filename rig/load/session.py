@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from rig.ledger.writer import Writer
-from rig.load import check, ids, names
+from rig.load import calls, check, ids, names
 from rig.load.client import make_app
 from rig.load.sender import Sender
 from rig.load.target import Target
@@ -39,8 +39,10 @@ class Session:
         self._queues: set[str] = set()
         names.publish(target.ports)
 
-    def begin(self, turn: int, publisher: int = 0, queues: Sequence[str] = ()) -> Sender:
+    def begin(self, turn: int, publisher: int = 0, queues: Sequence[str] = (), call: str = calls.SEND_TASK) -> Sender:
         """Start turn number `turn` on `queues` and return what sends it; `publisher` tells this process from others.
+
+        `call` is one of `calls.CALLS`.
 
         Raises BadInput when the broker is not there or has not all of the queues, ValueError for numbers that do not
         fit into a task id.
@@ -48,7 +50,7 @@ class Session:
         next_id = ids.task_ids(self.run, turn, self.target.publisher + publisher)
         if self.sender is None or self.sender.tainted or not self._queues.issuperset(queues):
             self.sender = self._connect(queues)
-        self.sender.begin(next_id)
+        self.sender.begin(next_id, call)
         self.turn = turn
         return self.sender
 

@@ -13,9 +13,9 @@ turn's users are Locust's. The environment says where to send: see `target`. The
 from __future__ import annotations
 
 import itertools
-import time
 from array import array
-from time import monotonic_ns
+from dataclasses import dataclass
+from time import monotonic_ns, process_time_ns
 from typing import Any
 
 import gevent
@@ -32,6 +32,7 @@ from rig.load.order import Order, parse
 from rig.load.sender import Sender
 from rig.load.session import Session, leave
 from rig.load.target import resolve
+from rig.load.ticker import Ticker
 from rig.load.words import class_and_words
 
 LEAD_NS = 50_000_000  # from the order to the first planned time: the users have to be there
@@ -46,13 +47,14 @@ class Turn:
         self.order = order
         self.sender = sender
         self.hand = Hand(times=order.arrivals.times())
+        self.kinds = order.sequence()
         self.problems: list[str] = []
         self.over = False
         self._start_ns = monotonic_ns() + LEAD_NS
 
     def work(self, alarm: Alarm) -> None:
         """Send what one user gets to send."""
-        order, send, deal = self.order, self.sender.send, self.hand.deal
+        order, send, deal, kinds = self.order, self.sender.send, self.hand.deal, self.kinds
         planned_ns = 0
         for number in itertools.count(1):
             due = None if self.over else deal()
@@ -63,9 +65,10 @@ class Turn:
                 alarm.wait(planned_ns)
             elif number % YIELD_EVERY == 0:
                 gevent.sleep(0)
+            kind = next(kinds)  # only now: the number in the task's id is its place in this sequence
             send(
-                order.task, order.args, order.kwargs,
-                queue=order.queue, wait=order.wait, planned_ns=planned_ns, **order.options,
+                kind.task, kind.args, kind.kwargs,
+                queue=kind.queue, wait=order.wait, planned_ns=planned_ns, **order.options,
             )  # fmt: skip
 
 
@@ -87,6 +90,21 @@ class TurnUser(User):  # type: ignore[misc]
             finally:
                 alarm.close()
         raise StopUser
+
+
+@dataclass(frozen=True)
+class _Clocks:
+    """Time that went by, and CPU time that this process used of it, in ns."""
+
+    wall_ns: int
+    cpu_ns: int
+
+    @classmethod
+    def now(cls) -> _Clocks:
+        return cls(monotonic_ns(), process_time_ns())
+
+    def since(self, start: _Clocks) -> _Clocks:
+        return _Clocks(self.wall_ns - start.wall_ns, self.cpu_ns - start.cpu_ns)
 
 
 class Generator:
@@ -119,21 +137,23 @@ class Generator:
             self._busy.release()
 
     def _carry_out(self, order: Order) -> dict[str, Any]:
-        sender = self._session.begin(order.turn, queues=[order.queue])
+        queues = list(dict.fromkeys(kind.queue for kind in order.kinds))
+        sender = self._session.begin(order.turn, queues=queues, call=order.call)
         runner = self._environment.runner
-        cpu_ns = time.process_time_ns()
+        start = _Clocks.now()
         TurnUser.turn = turn = Turn(order, sender)
-        runner.start(order.users, spawn_rate=order.users)  # all at once: Locust sleeps only between two batches
-        runner.spawning_greenlet.join()
-        if not runner.user_greenlets.join(timeout=order.seconds):
-            turn.problems.append(f"ended after {order.seconds:g} s, before everything was sent")
+        with Ticker() as ticker:
+            runner.start(order.users, spawn_rate=order.users)  # all at once: Locust sleeps only between two batches
+            runner.spawning_greenlet.join()
+            if not runner.user_greenlets.join(timeout=order.seconds):
+                turn.problems.append(f"ended after {order.seconds:g} s, before everything was sent")
+        used = _Clocks.now().since(start)
         turn.over = True
         runner.stop()
-        cpu_ns = time.process_time_ns() - cpu_ns
         sender.tally.unsent = turn.hand.left()
-        return self._answer(turn, cpu_ns)
+        return self._answer(turn, used, ticker)
 
-    def _answer(self, turn: Turn, cpu_ns: int) -> dict[str, Any]:
+    def _answer(self, turn: Turn, used: _Clocks, ticker: Ticker) -> dict[str, Any]:
         """Return what the turn came to: the process's own counts, and Locust's to hold against them."""
         tally, stats = turn.sender.tally, self._environment.stats
         problems = turn.problems + [f"{error.occurrences} x {error.to_name()}" for error in stats.errors.values()]
@@ -145,14 +165,15 @@ class Generator:
             "late": tally.late, "unsent": tally.unsent,
             "first_sent_ns": tally.first_sent_ns, "last_published_ns": tally.last_published_ns,
             "last_fetched_ns": tally.last_fetched_ns,
-            "cpu_seconds": cpu_ns / SECOND_NS, "lag_us": percentiles(tally.lag_ns),
+            "seconds": used.wall_ns / SECOND_NS, "cpu_seconds": used.cpu_ns / SECOND_NS,
+            "lag_us": percentiles(tally.lag_ns), "loop_lag_us": percentiles(ticker.late_ns),
             "locust": {"requests": stats.total.num_requests, "failures": stats.total.num_failures},
             "problems": problems,
         }  # fmt: skip
 
 
 def percentiles(lag_ns: array[int]) -> dict[str, float] | None:
-    """Return p50, p95, p99 and the most of sent - planned, in microseconds; None when there was no plan."""
+    """Return p50, p95, p99 and the most of times in ns, in microseconds; None when there are none."""
     if not lag_ns:
         return None
     ordered = sorted(lag_ns)

@@ -6,9 +6,11 @@ from pathlib import Path
 import made_up
 import pytest
 import yaml
+from celery import Celery
+from celery.app.amqp import Queues
 
 from rig.experiment import cells
-from rig.experiment.spec import CONTROL, Variant, WorkerSpec
+from rig.experiment.spec import CONTROL, Kind, Variant, WorkerSpec
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def test_control_is_the_first_variant_in_a_cell_of_its_own(tmp_path: Path) -> No
     built = {cell.name: cell for cell in cells.cells_of(made_up.experiment(), tmp_path)}
     assert list(built) == ["stored", "ignored", CONTROL]
     assert built[CONTROL].variant is built["stored"].variant
-    assert built[CONTROL].queue == "bench.control"
+    assert built[CONTROL].queues == ("bench.control",)
 
 
 def test_no_two_cells_share_a_queue_or_a_ledger(services: dict[str, dict]) -> None:
@@ -35,7 +37,9 @@ def test_worker_and_generator_of_a_cell_share_ledger_and_settings(services: dict
     worker, generator = services["worker-ignored"], services["generator-ignored"]
     assert worker["volumes"] == generator["volumes"]
     for service in (worker, generator):
-        assert json.loads(service["environment"]["RIG_SETTINGS"]) == {"task_ignore_result": True}
+        settings = json.loads(service["environment"]["RIG_SETTINGS"])
+        assert settings["task_ignore_result"] is True
+        assert list(settings["task_queues"]) == ["bench.ignored"]
 
 
 def test_generators_are_published_on_loopback_only(services: dict[str, dict]) -> None:
@@ -46,10 +50,55 @@ def test_generators_are_published_on_loopback_only(services: dict[str, dict]) ->
 def test_variant_options_follow_the_engines_own_on_the_command_line(tmp_path: Path) -> None:
     variant = Variant(name="a", workers=(WorkerSpec(worker="--pool threads -c 8"),))
     cell = cells.Cell(name="a", variant=variant, ledger=tmp_path)
-    assert cells.worker_command(cell)[-4:] == ["--pool", "threads", "-c", "8"]
+    (service,) = cell.workers
+    assert cells.worker_command(cell, service, *variant.workers)[-4:] == ["--pool", "threads", "-c", "8"]
 
 
 def test_yaml_survives_what_settings_may_contain() -> None:
     nested = {"a": {"text": 'x: "y" # {z}', "number": 3, "list": ["-c", "2"]}, "b-c": False}
     assert yaml.safe_load(cells.yaml(nested)) == nested
     assert "$$HOME" in cells.yaml({"a": "$HOME"})
+
+
+SPLIT = Variant(
+    name="split",
+    workers=(WorkerSpec(worker="-c 1", queues=("quick",)), WorkerSpec(worker="-c 2", queues=("slow",))),
+    queues={"short": "quick", "tiny": "quick", "long": "slow"},
+    queue_arguments={"x-queue-type": "classic"},
+)  # fmt: skip
+
+
+def test_each_kind_goes_to_its_queue_and_each_worker_consumes_its_own(tmp_path: Path) -> None:
+    cell = cells.Cell(name="split", variant=SPLIT, ledger=tmp_path)
+    assert cell.queues == ("bench.split.quick", "bench.split.slow")
+    assert [cell.order_of(Kind(task="t", name=name))["queue"] for name in ("tiny", "long")] == list(cell.queues)
+    built = yaml.safe_load(cells.compose_file([cell], Path("/repo/compose"), "run-1"))["services"]
+    assert list(built) == ["worker-split.1", "worker-split.2", "generator-split"]
+    assert built["worker-split.2"]["command"][-8:] == [
+        "-Q", "bench.split.slow", "-n", "split.2@%h", "--loglevel", "WARNING", "-c", "2",
+    ]  # fmt: skip
+
+
+def queues_of(variant: Variant, tmp_path: Path) -> Queues:
+    """Return the queues as Celery makes them of what a worker is told."""
+    cell = cells.Cell(name=variant.name, variant=variant, ledger=tmp_path)
+    return Celery(set_as_current=False).amqp.Queues(cell.settings()["task_queues"])
+
+
+def test_queues_allow_native_delayed_delivery_on_rabbitmq_and_none_but_the_cells_are_known(tmp_path: Path) -> None:
+    queues = queues_of(Variant(name="a"), tmp_path)
+    assert list(queues) == ["bench.a"]
+    assert queues["bench.a"].exchange.type == "topic"
+    assert queues["bench.a"].queue_arguments == {"x-queue-type": "quorum"}
+    assert queues_of(SPLIT, tmp_path)["bench.split.slow"].queue_arguments == {"x-queue-type": "classic"}
+
+
+def test_queues_on_redis_are_lists_behind_a_direct_exchange(tmp_path: Path) -> None:
+    queue = queues_of(Variant(name="a", topology="redis"), tmp_path)["bench.a"]
+    assert queue.exchange.type == "direct"
+    assert not queue.queue_arguments
+
+
+def test_settings_of_a_variant_win_over_the_engines(tmp_path: Path) -> None:
+    variant = Variant(name="a", settings={"task_routes": {"app.noop": {"queue": "x"}}})
+    assert cells.Cell(name="a", variant=variant, ledger=tmp_path).settings()["task_routes"]["app.noop"]

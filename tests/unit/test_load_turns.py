@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from locust_process import Locust, free_port, locust
 
 from rig.errors import BadInput
-from rig.load.order import parse
+from rig.ledger.reader import read_ledger
+from rig.ledger.tasks import build
+from rig.load.ids import origin
+from rig.load.order import BLOCKS, Kind, parse, sequence
 
 TURNS = ("-f", "rig/load/turns.py")
 CLOSED = {"kind": "closed", "count": 50}
 
 
 def order(turn: int = 1, **changes: Any) -> dict[str, Any]:
-    return {"turn": turn, "task": "app.noop", "queue": "cell.a", "arrivals": CLOSED, "users": 4} | changes
+    kinds = [{"task": "app.noop", "queue": "cell.a"}]
+    return {"turn": turn, "kinds": kinds, "arrivals": CLOSED, "users": 4} | changes
 
 
 def ready(generator: Locust) -> Locust:
@@ -64,6 +72,7 @@ def test_dozens_of_turns_each_with_its_own_account(generator: Locust) -> None:
         assert answer["locust"] == {"requests": count, "failures": 0}
         assert 0 < answer["first_sent_ns"] < answer["last_published_ns"]
         assert answer["cpu_seconds"] > 0
+        assert answer["seconds"] > 0
         assert (answer["run"], answer["lag_us"]) == ("0badcafe", None)
     end(generator)
     sends = generator.sends()
@@ -77,6 +86,8 @@ def test_a_plan_is_kept_by_all_users_together_and_its_lag_is_told(generator: Loc
     assert answer["last_published_ns"] - answer["first_sent_ns"] >= 0.58e9
     lag = answer["lag_us"]
     assert 0 <= lag["p50"] <= lag["p95"] <= lag["p99"] <= lag["max"]
+    lag = answer["loop_lag_us"]
+    assert 0 <= lag["p50"] <= lag["p99"] <= lag["max"]
     seeded = order(arrivals={"kind": "poisson", "rate": 100, "seconds": 0.5, "seed": 3})
     first, second = (generator.ask("/turn", seeded | {"turn": turn})[1]["sent"] for turn in (2, 3))
     assert first == second > 0
@@ -145,8 +156,10 @@ def test_it_needs_the_web_ui_and_a_ledger(tmp_path: Path) -> None:
 
 
 def test_an_order_is_read_with_its_defaults() -> None:
-    read = parse({"turn": 0, "task": "t", "queue": "q", "arrivals": {"kind": "constant", "rate": 1, "seconds": 7}})
-    assert (read.args, read.kwargs, read.options, read.users, read.wait) == ([], {}, {}, 1, False)
+    kinds = [{"task": "t", "queue": "q"}]
+    read = parse({"turn": 0, "kinds": kinds, "arrivals": {"kind": "constant", "rate": 1, "seconds": 7}})
+    assert read.kinds == [Kind(task="t", queue="q", args=[], kwargs={}, share=1.0)]
+    assert (read.options, read.users, read.wait, read.call, read.seed) == ({}, 1, False, "send_task", 0)
     assert read.seconds > 7
     assert parse(order(limit=3)).seconds == 3
 
@@ -158,12 +171,21 @@ def test_an_order_is_read_with_its_defaults() -> None:
         ({"turn": 65536}, ["turn: between"]),
         ({"turn": True}, ["turn: a whole number"]),
         ({"users": 0}, ["users: between"]),
-        ({"task": "", "queue": ""}, ["task: must not", "queue: must not"]),
+        ({"kinds": [{"task": "", "queue": ""}]}, ["kinds[0].task: must not", "kinds[0].queue: must not"]),
+        ({"kinds": [{"task": "t"}, 3]}, ["kinds[0].queue: missing", "kinds[1]: an object"]),
+        ({"kinds": []}, ["kinds: the shares must sum to 1"]),
+        ({"kinds": [{"task": "t", "queue": "q", "share": 0.3}]}, ["kinds: the shares must sum to 1"]),
+        ({"kinds": [{"task": "t", "queue": "q", "share": part} for part in (0.9995, 0.0005)]}, ["in steps of 0.001"]),
+        ({"call": "apply"}, ["call: one of send_task, apply_async, delay"]),
+        ({"seed": "x"}, ["seed: a whole number"]),
         ({"wait": 1}, ["wait: true or false"]),
         ({"limit": -1}, ["limit: not below 0"]),
         ({"options": {"task_id": "x", "priority": 1}}, ["options.task_id"]),
         ({"arrivals": {"kind": "burst"}, "speed": 9}, ["speed: not known", "arrivals.kind"]),
-        ({"args": {}, "kwargs": []}, ["args: a list", "kwargs: an object"]),
+        (
+            {"kinds": [{"task": "t", "queue": "q", "args": {}, "kwargs": [], "name": "x"}]},
+            ["kinds[0].name: not known", "kinds[0].args: a list", "kinds[0].kwargs: an object"],
+        ),
     ],
 )
 def test_every_mistake_in_an_order_is_named(changes: dict[str, Any], words: list[str]) -> None:
@@ -173,4 +195,39 @@ def test_every_mistake_in_an_order_is_named(changes: dict[str, Any], words: list
     assert all(word in problem for word, problem in zip(words, refused.value.problems, strict=True))
     with pytest.raises(BadInput) as refused:
         parse({})
-    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["turn", "task", "arrivals", "queue"]
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["turn", "kinds", "arrivals"]
+
+
+@given(
+    cuts=st.lists(st.integers(min_value=1, max_value=999), min_size=1, max_size=4, unique=True),
+    seed=st.integers(min_value=0),
+)
+def test_each_block_holds_each_kind_in_exactly_its_share(cuts: list[int], seed: int) -> None:
+    edges = [0, *sorted(cuts), 1000]
+    shares = [(high - low) / 1000 for low, high in pairwise(edges)]
+    drawn = list(itertools.islice(sequence(shares, seed), 2 * BLOCKS[-1]))
+    for block in (drawn[:1000], drawn[1000:]):
+        counts = Counter(block)
+        assert [counts[kind] for kind in range(len(shares))] == [round(1000 * share) for share in shares]
+    assert drawn == list(itertools.islice(sequence(shares, seed), 2 * BLOCKS[-1]))
+
+
+def test_whole_percents_are_exact_in_each_hundred_and_other_seeds_give_other_orders() -> None:
+    drawn = [list(itertools.islice(sequence([0.97, 0.03], seed), 200)) for seed in (1, 2)]
+    assert all(sum(half) == 3 for each in drawn for half in (each[:100], each[100:]))
+    assert drawn[0] != drawn[1]
+    assert drawn[0][:100] != drawn[0][100:]
+
+
+def test_kinds_are_sent_in_their_sequence_which_the_ids_follow(generator: Locust) -> None:
+    kinds = [
+        {"task": "app.noop", "queue": "cell.a", "share": 0.9},
+        {"task": "app.sleep", "queue": "cell.b", "args": [1], "share": 0.1},
+    ]
+    status, answer = generator.ask("/turn", order(kinds=kinds, arrivals={"kind": "closed", "count": 300}, seed=7))
+    assert (status, answer["problems"]) == (200, [])
+    end(generator)
+    tasks = build(read_ledger(generator.ledger))
+    seen = {origin(tasks.id[row].decode()).number: tasks.kinds[tasks.kind[row]][0] for row in range(len(tasks))}
+    expected = [kinds[kind]["task"] for kind in itertools.islice(sequence([0.9, 0.1], 7), 300)]
+    assert [seen[number] for number in range(300)] == expected
