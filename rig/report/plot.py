@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from rig.experiment.compare import Row
-from rig.experiment.measure import MEASURES
+from rig.experiment.measure import named
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
 
 INK, FAINT, GRID = "#1f2933", "#8a94a0", "#e4e8ec"
-COLOURS = ("#3b4a5a", "#0b6bcb", "#c2571a", "#1d7f4e", "#7a3fb0")  # baseline first, then the other variants
+# Baseline first, then the other variants.
+COLOURS = ("#44515e", "#0b62b8", "#c2571a", "#1d7f4e", "#7a3fb0", "#a98307", "#b3246b")
 WIDEST = 4.0  # ratios beyond this (either way) are drawn as an arrow at the edge
 NARROW = 1.6
 NARROW_TICKS = (0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4)
@@ -32,7 +33,8 @@ STYLE = {
 def draw(result: Result, rows: Sequence[Row], path: Path, title: str) -> None:
     """Write the picture to `path` (its suffix says the format)."""
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(11, 0.46 * len(rows) + 1.7), layout="constrained", facecolor="white")
+        tall = (0.12 + 0.17 * len(result.experiment.variants)) * len(rows) + 1.7
+        figure = Figure(figsize=(11, tall), layout="constrained", facecolor="white")
         left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
         _ratios(left, result, rows)
         _rounds(right, result)
@@ -44,12 +46,13 @@ def _ratios(axes: Axes, result: Result, rows: Sequence[Row]) -> None:
     base, *others = [variant.name for variant in result.experiment.variants]
     limit = _limit(rows)
     for place, row in enumerate(rows):
+        step = 0.7 / len(others)  # of a measure's room, which is 1: the variants, then the control
         for index, other in enumerate(others):
-            offset = 0.16 - 0.24 * index
-            _interval(axes, place - offset, row.ratios.get(other), COLOURS[(1 + index) % len(COLOURS)], limit, 1.0)
-        _interval(axes, place + 0.24, row.control, FAINT, limit, 0.6)
-        label = _label(row.ratios.get(others[0]))
-        axes.annotate(label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+            y = place - 0.35 + step * (index + 0.5)
+            _interval(axes, y, row.ratios.get(other), COLOURS[(1 + index) % len(COLOURS)], limit, 1.0)
+            label = _label(row.ratios.get(other))
+            axes.annotate(label, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        _interval(axes, place + 0.38, row.control, FAINT, limit, 0.6)
     axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
     axes.set_xscale("log")
     axes.set_xlim(1 / limit, limit)
@@ -58,7 +61,7 @@ def _ratios(axes: Axes, result: Result, rows: Sequence[Row]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(range(len(rows)), [MEASURES[row.measure].title for row in rows])
+    axes.set_yticks(range(len(rows)), [named(row.measure).title for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID, zorder=0)
@@ -100,11 +103,11 @@ def _rounds(axes: Axes, result: Result) -> None:
         rounds = range(1, len(values[name]) + 1)
         width = 1.0 if name == CONTROL else 1.8
         axes.plot(rounds, values[name], "o-", color=colour, markersize=4, linewidth=width, label=name)
-    shown = MEASURES[measure]
+    shown = named(measure)
     axes.set_title(f"{shown.title} ({shown.unit}) in each round", loc="left", fontsize=9.5)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("round")
-    axes.xaxis.set_major_locator(FixedLocator(range(1, result.experiment.rounds + 1)))
+    axes.xaxis.set_major_locator(FixedLocator(range(1, len(result.whole_rounds) + 1)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rig.experiment.compare import Row, percent, words
-from rig.experiment.measure import MEASURES
+from rig.experiment.measure import named
 from rig.experiment.result import Result
+from rig.report.facts import capital
 
 
 def quotable(result: Result, rows: Sequence[Row]) -> str:
@@ -16,11 +17,11 @@ def quotable(result: Result, rows: Sequence[Row]) -> str:
     ratio = row.ratios.get(expected.variant) if row else None
     if row is None or ratio is None:
         return "Too little was measured for a sentence."
-    base, title = result.experiment.baseline.name, MEASURES[expected.measure].title
+    base, title = result.experiment.baseline.name, named(expected.measure).title
     floor = percent(row.noise_floor - 1)
     executed, lost, twice = (_total(result, what) for what in ("executed", "lost", "duplicated"))
     return (
-        f"{title.capitalize()} with “{expected.variant}” instead of “{base}”: {words(expected.measure, ratio)}"
+        f"{capital(title)} with “{expected.variant}” instead of “{base}”: {words(expected.measure, ratio)}"
         f" (95% interval, {ratio.pairs} rounds, two cells of the same variant agree within {floor}%;"
         f" of {executed:,} tasks {lost} were lost and {twice} executed twice; {machine(result)})."
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rig.experiment.compare import Row, words
-from rig.experiment.measure import MEASURES
+from rig.experiment.measure import named
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
@@ -13,50 +14,49 @@ from rig.experiment.stats import Interval
 NOTHING = "–"
 
 
-def header(result: Result) -> list[str]:
-    """Return the titles of the columns that `body` fills."""
-    base, *others = [variant.name for variant in result.experiment.variants]
-    titles = ["", "unit", base]
-    for other in others:
-        titles += [other, f"{other} / {base} [95%]", "in words"]
-    return [*titles, f"A/A: {base} / {base} [95%]"]
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One variant against the baseline: a line of text cells for each measure, and for what was lost and duplicated."""
+
+    variant: str
+    titles: list[str]
+    lines: list[list[str]]
 
 
-def body(result: Result, rows: Sequence[Row]) -> list[list[str]]:
-    """Return a line of text cells for each measure, then one each for what was lost and duplicated."""
+def blocks(result: Result, rows: Sequence[Row]) -> list[Block]:
+    """Return a block for each variant but the baseline: side by side, more than one would be wider than a terminal."""
     base, *others = [variant.name for variant in result.experiment.variants]
+    return [_block(result, rows, base, other) for other in others]
+
+
+def _block(result: Result, rows: Sequence[Row], base: str, other: str) -> Block:
+    titles = ["", "unit", base, other, f"{other} / {base} [95%]", "in words", f"A/A: {base} / {base} [95%]"]
     lines = []
     for row in rows:
-        digits = MEASURES[row.measure].digits
-        line = [MEASURES[row.measure].title, MEASURES[row.measure].unit, f"{row.means[base]:,.{digits}f}"]
-        for other in others:
-            line += [f"{row.means[other]:,.{digits}f}", *_ratio(row.measure, row.ratios.get(other))]
-        lines.append([*line, _short(row.ratios.get(CONTROL))])
-    return lines + [_counted(result, what, base, others) for what in ("lost", "duplicated") if result.accounts]
+        measure = named(row.measure)
+        values = [f"{row.means[cell]:,.{measure.digits}f}" for cell in (base, other)]
+        ratio = _ratio(row.measure, row.ratios.get(other))
+        lines.append([measure.title, measure.unit, *values, *ratio, short(row.ratios.get(CONTROL))])
+    for what in ("lost", "duplicated") if result.accounts else ():
+        counts = {cell: str(len(account[what])) for cell, account in result.accounts.items()}
+        lines.append([what, "tasks", counts[base], counts[other], NOTHING, NOTHING, counts[CONTROL]])
+    return Block(variant=other, titles=titles, lines=lines)
 
 
 def _ratio(measure: str, ratio: Interval | None) -> list[str]:
-    return [NOTHING, NOTHING] if ratio is None else [_short(ratio), words(measure, ratio).partition(" [")[0]]
+    return [NOTHING, NOTHING] if ratio is None else [short(ratio), words(measure, ratio).partition(" [")[0]]
 
 
-def _short(ratio: Interval | None) -> str:
-    return (
-        NOTHING
-        if ratio is None
-        else f"{_short_number(ratio.ratio)} [{_short_number(ratio.low)}, {_short_number(ratio.high)}]"
-    )
+def short(ratio: Interval | None) -> str:
+    """Return '1.716 [1.342, 2.194]'; a dash for no ratio."""
+    if ratio is None:
+        return NOTHING
+    one, low, high = (_short_number(value) for value in (ratio.ratio, ratio.low, ratio.high))
+    return f"{one} [{low}, {high}]"
 
 
 def _short_number(value: float) -> str:
     return f"{value:.3f}" if value < 100 else f"{value:.2g}"
-
-
-def _counted(result: Result, what: str, base: str, others: Sequence[str]) -> list[str]:
-    counts = {cell: str(len(account[what])) for cell, account in result.accounts.items()}
-    line = [what, "tasks", counts[base]]
-    for other in others:
-        line += [counts[other], NOTHING, NOTHING]
-    return [*line, counts[CONTROL]]
 
 
 def as_text(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from rig.errors import BadInput
 from rig.experiment import result as results
-from rig.experiment.measure import MEASURES
+from rig.experiment.measure import named
 from rig.report import table
 from rig.report.write import conclude, write_report
 
@@ -47,7 +47,7 @@ def test_report_puts_the_verdict_first_and_names_every_measure(tmp_path: Path) -
     report = write_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# ignore_result: confirmed\n\n> Execution rate with “ignored” instead of “stored”: 8")
-    assert all(f"\n| {MEASURES[row.measure].title} |" in text for row in report.rows)
+    assert all(f"\n| {named(row.measure).title} |" in text for row in report.rows)
     assert "rig run loadtests/experiments/ignore_result.toml --rounds 8 --seed 1" in text
 
 
@@ -60,14 +60,15 @@ def test_sentence_carries_interval_noise_floor_losses_and_machine() -> None:
 def test_what_was_lost_and_duplicated_stands_in_the_table() -> None:
     run = made_up.with_account(made_up.result(), "ignored", lost=["a", "b"])
     report = conclude(run)
-    lines = {line[0]: line for line in table.body(run, report.rows)}
+    lines = {line[0]: line for line in table.blocks(run, report.rows)[0].lines}
     assert lines["lost"][2:4] == ["0", "2"]
     assert lines["duplicated"][2:4] == ["0", "0"]
 
 
 def test_text_table_has_one_width_a_column() -> None:
     report = conclude(made_up.result())
-    lines = table.as_text(table.header(report.result), table.body(report.result, report.rows)).splitlines()
+    (block,) = table.blocks(report.result, report.rows)
+    lines = table.as_text(block.titles, block.lines).splitlines()
     assert len({line.index("tasks/s") for line in lines if "tasks/s" in line}) == 1
     assert max(map(len, lines)) == len(lines[1])
 
