@@ -7,7 +7,7 @@ queues with workers of their own. Arrivals are a Poisson process, as from many i
 for an answer: look for the time from plan to end in the dashboards or with `rig report`, since Locust sees publishing
 only.
 
-With the defaults one task in fifty is a long one of a second: with `-u 10` at 10 tasks/s each that is the work of two
+One task in fifty is a long one of a second: at 100 tasks/s (`--arrivals "poisson rate=100"`) that is the work of two
 processes, as many as worker-long has. Any more, and `long` grows without end while `short` stays as fast as it was.
 """
 
@@ -22,6 +22,7 @@ class MixedDurations(OpenLoopUser):
     """Of fifty tasks 30 do nothing, 10 compute for 5 ms, 5 wait for 50 ms, 3 are bulk, 1 is critical, 1 takes 1 s."""
 
     weight = 2
+    arrivals = "poisson rate=20"
     queues = ("short", "io", "bulk", "critical", "long")
 
     @task(30)

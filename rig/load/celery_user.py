@@ -8,27 +8,30 @@
             self.celery.send("app.noop", queue="short")
 
 `CeleryUser` is a closed loop: it sends the next task when the last one is done, --tasks-per-second at most. Such users
-slow down when the broker does. `OpenLoopUser` is not: its arrivals are planned in advance, and what is late is measured
-from the time it was planned for.
+slow down when the broker does. `OpenLoopUser` is not: its arrivals are planned (`arrivals = "poisson rate=50"`),
+and what is late is measured from the time it was planned for.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from time import monotonic_ns
 from typing import Any, ClassVar
 
+from gevent import GreenletExit
 from locust import User, events
+from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
-from rig.load import lifecycle, metrics  # noqa: F401 - metrics serves Prometheus once it is imported
+from rig.load import metrics, startup  # noqa: F401 - metrics serves Prometheus once it is imported
 from rig.load.alarm import Alarm
-from rig.load.arrivals import SECOND_NS, poisson
+from rig.load.arrivals import SECOND_NS
+from rig.load.schedule import Share
 from rig.load.sender import Sender
 
-events.init_command_line_parser.add_listener(lifecycle.add_arguments)
-events.init.add_listener(lifecycle.prepare)
+NEVER_NS = 1 << 62
+
+events.init_command_line_parser.add_listener(startup.add_arguments)
+events.init.add_listener(startup.prepare)
 
 
 class CeleryUser(User):  # type: ignore[misc]
@@ -96,47 +99,43 @@ class CeleryUser(User):  # type: ignore[misc]
 
 
 class OpenLoopUser(CeleryUser):
-    """Sends tasks when its plan says so, --tasks-per-second on average; give `planned_ns=self.planned_ns` to each send.
+    """Sends tasks when its class's plan says so; give `planned_ns=self.planned_ns` to each send.
 
-    Its plan is a Poisson process of its own, so any number of such users together are one, too. With a rate of 0 there
-    is no plan: it is a closed loop without a limit.
+    `arrivals` is the schedule of all users of the class together, on all Locust workers: "poisson rate=50"
+    (docs/loads.md has all kinds); --arrivals overrides it. Each arrival goes to one user who is free.
     """
 
     abstract = True
-
-    _numbers = itertools.count()
+    arrivals: ClassVar[str] = ""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.planned_ns = 0
-        self._start_ns = 0
-        self._times = self.arrivals()
-
-    def arrivals(self) -> Iterator[int]:
-        """Return the planned times in nanoseconds after this user's start. The same run and user: the same times."""
-        seed = f"{self.environment.celery_rig.session.run}/{next(self._numbers)}"
-        return poisson(self.rate, seed=seed) if self.rate > 0 else itertools.repeat(0)
+        self._share: Share = environment.celery_rig.schedules.shares[type(self).__name__]
 
     def on_start(self) -> None:
         """Wait for the first planned time."""
-        self._start_ns = monotonic_ns()
-        self.wait()
+        try:
+            self.wait()
+        except StopUser:  # which Locust takes for an error in here
+            raise GreenletExit from None
 
     def wait_time(self) -> float:
         """Wait for the next planned time."""
-        if self.rate <= 0:
-            return 0.0
-        self.planned_ns = self._start_ns + next(self._times)
-        return self.wait_until(self.planned_ns)
+        while not self._stopped_waiting:
+            self.planned_ns = self._share.take(self.wake)
+            if self.planned_ns:
+                return self.wait_until(self.planned_ns)
+            self.wait_until(NEVER_NS)
+        return 0.0
+
+    def wake(self) -> None:
+        """End the waiting."""
+        if self._alarm is not None:
+            self._alarm.ring()
 
     def on_stop(self) -> None:
-        """Count what was due and has not been sent."""
+        """Give back what was taken and not sent: a user that is stopped in a task has sent it."""
         super().on_stop()
-        if self.rate <= 0:
-            return
-        now = monotonic_ns()
-        # Stopped while waiting, it has not sent what it waited for; stopped in a task, it has.
-        due = self.planned_ns if self._stopped_waiting else self._start_ns + next(self._times)
-        while due <= now:
-            self.celery.tally.unsent += 1
-            due = self._start_ns + next(self._times)
+        if self._stopped_waiting and self.planned_ns:
+            self._share.give_back(self.planned_ns)

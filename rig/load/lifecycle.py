@@ -7,27 +7,23 @@ those to all workers: the run's digits and the number of the turn.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import gevent
-import psutil  # type: ignore[import-untyped]  # Locust needs it, too
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from rig.errors import BadInput
-from rig.load import check, precision
+from rig.load import check
+from rig.load.count import Count, count
+from rig.load.schedule import Schedules
 from rig.load.sender import METHODS
 from rig.load.session import Session, refuse
-from rig.load.target import Target, place, resolve
+from rig.load.target import Target, place
 
-DEFAULT_USERS = 10  # Locust's own default, 1, would run one class of users only
-DEFAULT_RATE = 10.0  # tasks a second and user
-STOP_TIMEOUT = 10.0  # seconds that users have to end what they are at: a send that is cut off is indeterminate
 REPORT_SECONDS = 3.0  # for workers to say that they have stopped
 INVALID = 3  # exit code: the run's numbers cannot be trusted
 
@@ -35,17 +31,6 @@ STOP, STOPPED = "celery-rig-stop", "celery-rig-stopped"  # master to workers and
 REPORT_KEY = "celery-rig"  # in a worker's reports to its master
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: Any) -> None:
-    """Add what a load on Celery can be told on the command line and in the web UI."""
-    parser.add_argument(
-        "--tasks-per-second", type=float, default=DEFAULT_RATE, metavar="N",
-        help=f"Most tasks that each user sends in a second (default {DEFAULT_RATE:g}). 0: as fast as it can",
-    )  # fmt: skip
-    hidden = {"help": argparse.SUPPRESS, "include_in_web_ui": False}
-    parser.add_argument("--rig-run", default="", **hidden)
-    parser.add_argument("--rig-turn", type=int, default=0, **hidden)
 
 
 class Lifecycle:
@@ -59,17 +44,21 @@ class Lifecycle:
         # The web UI shows where a load goes, and misses a host otherwise. What is typed there changes nothing.
         environment.host = environment.host or place(target.broker_url)
         self.stopped = False  # no user may start any more, until the next turn
-        self._by_worker: dict[str, tuple[int, int, int]] = {}  # on a master: what each worker reported last
+        self.schedules = Schedules(environment)
+        self._by_worker: dict[str, Count] = {}  # on a master: what each worker reported last
         self._stopping: set[str] = set()
+        self._stopped: set[str] = set()  # those that have said so
         if not isinstance(self.runner, WorkerRunner):
             self.options.rig_run = self.session.run
-            _keep_statistics(environment.stats)
+            keep_statistics(environment.stats)
         self._listen()
 
     def _listen(self) -> None:
         events = self.environment.events
         events.test_start.add_listener(self.start)
         events.quit.add_listener(self.end)
+        if self.sends:
+            events.test_stop.add_listener(self.count_missed)
         if isinstance(self.runner, WorkerRunner):
             self.runner.register_message(STOP, self.stop_for_master)
             events.report_to_master.add_listener(self.report)
@@ -95,6 +84,10 @@ class Lifecycle:
 
     def check(self, queues: Sequence[str] = ()) -> list[str]:
         """Return what is in the way of a start."""
+        try:
+            self.schedules.read()
+        except BadInput as error:
+            return error.problems
         return check.problems(self.session.target, queues)
 
     def start(self, **_: Any) -> None:
@@ -104,7 +97,9 @@ class Lifecycle:
         self.session.run = self.options.rig_run
         self.stopped = False
         self._by_worker.clear()
+        self._stopped.clear()
         try:
+            self.schedules.prepare(self.session.run)
             if self.sends:
                 publisher = max(self.runner.worker_index, 0)
                 self.session.begin(self.options.rig_turn, publisher, self.queues)
@@ -131,15 +126,20 @@ class Lifecycle:
 
     # --- at the stop: no number may be lost on the way to the master --------------------------------------------------
 
+    def count_missed(self, **_: Any) -> None:
+        """Count what was due and nobody took, now that no user is left."""
+        if self.session.sender is not None:
+            self.session.sender.tally.unsent += self.schedules.missed()
+
     def report(self, data: dict[str, Any], **_: Any) -> None:
         """Tell the master what was sent in this turn so far, along with Locust's own statistics of the same time."""
-        data[REPORT_KEY] = (self.session.turn, _count(self.session))
+        data[REPORT_KEY] = (self.session.turn, count(self.session))
 
     def collect(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Keep what a worker reports."""
         turn, count = data.get(REPORT_KEY, (0, ()))
         if turn == self.session.turn:
-            self._by_worker[client_id] = tuple(count)
+            self._by_worker[client_id] = Count(*count)
 
     def flush(self, **_: Any) -> None:
         """Report at once what was counted until the users stopped.
@@ -183,6 +183,7 @@ class Lifecycle:
     def worker_stopped(self, msg: Any, **_: Any) -> None:
         """Note that a worker has stopped."""
         self._stopping.discard(msg.node_id)
+        self._stopped.add(msg.node_id)
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
@@ -191,70 +192,37 @@ class Lifecycle:
         self.session.close()
         if isinstance(self.runner, WorkerRunner) or not self.session.turn:
             return
-        sent, late, unsent = (sum(column) for column in zip((0, 0, 0), *self._counts(), strict=True))
+        total = Count(*map(sum, zip(Count(), *self._counts(), strict=True)))
         counted = sum(
             entry.num_requests for (_, method), entry in self.environment.stats.entries.items() if method in METHODS
         )
         said = "celery-rig run %s turn %d: %d tasks sent; %d over 10 ms later than planned, %d planned but not sent"
-        log.info(said, self.session.run, self.session.turn, sent, late, unsent)
-        if sent != counted and not self.environment.reset_stats:
-            refuse([f"Locust counted {counted} requests, the ledger has {sent} sends: these numbers cannot be trusted"])
+        log.info(said, self.session.run, self.session.turn, total.sent, total.late, total.unsent)
+        if self.schedules.never_began:
+            log.warning("the test ended before all users were there: no schedule of arrivals has begun")
+        if total.sent != counted and not self.environment.reset_stats:
+            different = f"Locust counted {counted} requests, the ledger has {total.sent} sends"
+            refuse([f"{different}: these numbers cannot be trusted"])
             sys.exit(exit_code or INVALID)
 
-    def _counts(self) -> list[tuple[int, int, int]]:
-        """Return what each sending process counted in this turn: sent, late, unsent."""
-        return [_count(self.session)] if self.sends else list(self._by_worker.values())
+    def _counts(self) -> list[Count]:
+        """Return what each sending process counted in this turn.
+
+        A worker that is gone has told what it did until its last report. The rest of its share nobody has sent.
+        """
+        if self.sends:
+            return [count(self.session)]
+        counts = list(self._by_worker.values())
+        for client in self.schedules.clients:
+            if client not in self._stopped:
+                reported = self._by_worker.get(client, Count())
+                missed = self.schedules.missed_by(client, reported.planned)
+                log.warning("Locust worker %s was lost: %d arrivals of its share were not sent", client, missed)
+                counts.append(Count(unsent=missed))
+        return counts
 
 
-def _count(session: Session) -> tuple[int, int, int]:
-    if session.sender is None:
-        return (0, 0, 0)
-    tally = session.sender.tally
-    return (tally.sent, tally.late, tally.unsent)
-
-
-def prepare(environment: Any, **_: Any) -> None:
-    """Make a Locust process ready to load Celery; exit with 2 and a line for each problem if that cannot be.
-
-    A listener of Locust's `init` event. The lifecycle it makes is the environment's `celery_rig`.
-    """
-    options, runner = environment.parsed_options, environment.runner
-    if options.num_users is None:
-        options.num_users = DEFAULT_USERS
-    if options.spawn_rate is None:
-        options.spawn_rate = DEFAULT_USERS
-    environment.stop_timeout = environment.stop_timeout or STOP_TIMEOUT
-    gevent.signal_handler(signal.SIGINT, _interrupt)
-    precision.install()
-    forked = bool(options.processes) and isinstance(runner, WorkerRunner)  # then the master speaks for all
-    try:
-        environment.celery_rig = lifecycle = Lifecycle(environment, resolve())
-        # A web UI may be there before the workers: whether they have declared their queues is checked at each start.
-        problems = [] if forked else lifecycle.check(lifecycle.queues if options.headless else ())
-    except BadInput as error:
-        problems = error.problems
-    if problems and not forked:
-        refuse(problems)
-        _dismiss_workers(environment)
-        sys.exit(2)
-
-
-def _interrupt() -> None:
-    """Give Ctrl-C to the greenlet in which Locust waits for it.
-
-    Python raises KeyboardInterrupt in whatever runs just then: as a rule a user who is sending.
-    """
-    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
-
-
-def _dismiss_workers(environment: Any) -> None:
-    """End the workers that --processes has forked: by themselves they look for their master for five minutes."""
-    if environment.parsed_options.processes and isinstance(environment.runner, MasterRunner):
-        for worker in psutil.Process().children():
-            worker.terminate()
-
-
-def _keep_statistics(stats: Any) -> None:
+def keep_statistics(stats: Any) -> None:
     """Let `--json` and `--json-file` leave the statistics as they are, for `end` to compare.
 
     Locust writes them with what workers report to their master by (locust/stats.py, `get_stripped_report`), which

@@ -112,7 +112,8 @@ def test_no_user_is_cut_off_between_waiting_and_sending(tmp_path: Path) -> None:
 def test_all_loads_run_together_and_every_queue_gets_something(tmp_path: Path) -> None:
     # Nobody answers here, so the users that wait for results would only time out.
     users = ("Noop", "MixedDurations")
-    with locust(tmp_path, "-f", "loadtests/", *NOOP[2:], "-t", "4s", "-u", "40", "-r", "40", *users) as run:
+    options = ("-t", "4s", "-u", "20", "-r", "20", "--arrivals", "poisson rate=300")
+    with locust(tmp_path, "-f", "loadtests/", *NOOP[2:], *options, *users) as run:
         assert run.wait() == 0, run.output
         check_counts(run)
     names = Counter(re.findall(r"^send +(app\.\w+ on \w+)", run.output, re.MULTILINE))

@@ -1,0 +1,186 @@
+"""One open-loop schedule for a whole test, dealt out over its Locust processes and their users.
+
+Each class of open-loop users has a schedule. It begins when all users are there: the lone process or the master then
+says when, and which processes have users of the class. Of n such processes each sends every n-th arrival, whichever of
+its users is free. So the total is the same however many processes and users there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from time import monotonic_ns, time_ns
+from typing import Any
+
+import gevent
+from locust.runners import MasterRunner, WorkerRunner
+
+from rig.errors import BadInput
+from rig.load.arrivals import Arrivals, Hand
+from rig.load.read_arrivals import from_text, parse
+
+LEAD_NS = 500_000_000  # from the word to the first arrival: it has to reach all workers
+REPORT_SECONDS = 5.0  # for workers to say how many users they have
+BEGIN = "celery-rig-begin"  # master to workers
+LONE = ""  # the client id of a process that is no worker
+
+
+class Share:
+    """What this process sends of one schedule. Until `begin`, and when all is dealt, there is nothing to take."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+        self._hand = Hand(times=iter(()))
+        self._start_ns = 0
+        self._waiting: list[Callable[[], None]] = []
+
+    def begin(self, start_ns: int, place: int, of: int) -> None:
+        """Deal every `of`-th arrival from number `place` on, planned from the monotonic time `start_ns`."""
+        self._start_ns = start_ns
+        self._hand = Hand(times=islice(self._arrivals.times(), place, None, of))
+        for wake in self._waiting:
+            wake()
+
+    def take(self, wake: Callable[[], None]) -> int:
+        """Return when the next task is due, in monotonic nanoseconds; 0 when there is none, and `wake` is called when
+        that changes.
+        """
+        due = self._hand.deal()
+        if due is None:
+            self._waiting.append(wake)
+            return 0
+        return self._start_ns + due
+
+    def give_back(self, planned_ns: int) -> None:
+        """Let somebody else have what was taken and will not be sent."""
+        self._hand.give_back(planned_ns - self._start_ns)
+
+    def missed(self, until_ns: int) -> int:
+        """Return how many were due by `until_ns` and not taken."""
+        return self._hand.left(until_ns - self._start_ns)
+
+
+class Schedules:
+    """The schedules of all open-loop classes of a Locust process, by the class's name."""
+
+    def __init__(self, environment: Any) -> None:
+        self.shares: dict[str, Share] = {}
+        self._announced = False
+        self._environment = environment
+        self._runner = environment.runner
+        self._arrivals: dict[str, Arrivals] = {}
+        self._dealt: dict[str, list[str]] = {}  # by class: the client ids of the processes that share it
+        self._start_ns = self._end_ns = 0
+        environment.events.test_stopping.add_listener(self._note_end)
+        if isinstance(self._runner, WorkerRunner):
+            self._runner.register_message(BEGIN, lambda msg, **_: self._begin(**msg.data))
+        else:
+            environment.events.spawning_complete.add_listener(self._announce)
+
+    def prepare(self, run: str) -> None:
+        """Read the schedules of a test that is about to start. Raises BadInput with every problem of every class."""
+        self._arrivals, self._announced, self._dealt = self.read(run), False, {}
+        self._start_ns = self._end_ns = 0
+        self.shares = {name: Share(arrivals) for name, arrivals in self._arrivals.items()}
+
+    def read(self, run: str = "") -> dict[str, Arrivals]:
+        """Return each open-loop class's arrivals, a Poisson process of no seed being that of `run` and class.
+
+        Raises BadInput with every problem of every class.
+        """
+        told = self._environment.parsed_options.arrivals
+        found, problems = {}, []
+        for user in self._environment.user_classes:
+            text = told or getattr(user, "arrivals", None)
+            if not hasattr(user, "arrivals"):
+                continue
+            where = "--arrivals" if told else user.__name__
+            try:
+                if not text:
+                    raise BadInput(['no arrivals: say `arrivals = "poisson rate=50"` in the class, or --arrivals'])
+                found[user.__name__] = parse(from_text(text), f"{run}/{user.__name__}")
+            except BadInput as error:
+                problems += [f"{where}: {problem}" for problem in error.problems]
+        if problems:
+            raise BadInput(list(dict.fromkeys(problems)))
+        return found
+
+    # --- beginning ----------------------------------------------------------------------------------------------------
+
+    def _announce(self, **_: Any) -> None:
+        """Say when the schedules begin and who shares them, once in a test: users who come later change nothing."""
+        if self._arrivals and not self._announced:
+            self._announced = True
+            gevent.spawn(self._announce_when_all_are_there)
+
+    def _announce_when_all_are_there(self) -> None:
+        runner = self._runner
+        deadline = time.monotonic() + REPORT_SECONDS  # a user may have left by itself
+        while runner.user_count < runner.target_user_count and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+        if self._end_ns:
+            return
+        holders = _holders(runner)
+        now, wall = monotonic_ns(), time_ns()
+        start = {"boot": _boot_id(), "monotonic_ns": now + LEAD_NS, "wall_ns": wall + LEAD_NS}
+        dealt = {name: [client for client, users in holders.items() if users.get(name)] for name in self._arrivals}
+        if isinstance(runner, MasterRunner):
+            runner.send_message(BEGIN, {"start": start, "dealt": dealt})
+        self._begin(start, dealt)
+
+    def _begin(self, start: Mapping[str, Any], dealt: dict[str, list[str]]) -> None:
+        """Begin this process's share; a worker that came too late to be told has none."""
+        self._dealt, self._start_ns = dealt, _here(start)
+        me = getattr(self._runner, "client_id", LONE) if isinstance(self._runner, WorkerRunner) else LONE
+        for name, clients in dealt.items():
+            if me in clients:
+                self.shares[name].begin(self._start_ns, clients.index(me), len(clients))
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _note_end(self, **_: Any) -> None:
+        self._end_ns = self._end_ns or monotonic_ns()
+
+    def missed(self) -> int:
+        """Return how many arrivals of this process were due when the test ended, and nobody took."""
+        return sum(share.missed(self._end_ns) for share in self.shares.values())
+
+    def missed_by(self, client: str, sent: int) -> int:
+        """Return how many arrivals a worker that is gone had to send by the end, less the `sent` that it reported."""
+        due = 0
+        for name, clients in self._dealt.items():
+            if client in clients:
+                share = Share(self._arrivals[name])
+                share.begin(self._start_ns, clients.index(client), len(clients))
+                due += share.missed(self._end_ns or monotonic_ns())
+        return max(due - sent, 0)
+
+    @property
+    def never_began(self) -> bool:
+        """Whether there are schedules, and the test ended before they began."""
+        return bool(self._arrivals) and not self._dealt
+
+    @property
+    def clients(self) -> Sequence[str]:
+        """The client ids of all workers that share a schedule."""
+        return sorted({client for clients in self._dealt.values() for client in clients})
+
+
+def _holders(runner: Any) -> dict[str, dict[str, int]]:
+    """Return how many users of which class each process has, by its client id."""
+    if isinstance(runner, MasterRunner):
+        return {client.id: client.user_classes_count for client in runner.clients.all}
+    return {LONE: runner.user_classes_count}
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _here(start: Mapping[str, Any]) -> int:
+    """Return a start in this host's monotonic time: told by it on the same host, by the date on another."""
+    if start["boot"] == _boot_id():
+        return int(start["monotonic_ns"])
+    return monotonic_ns() + int(start["wall_ns"]) - time_ns()
