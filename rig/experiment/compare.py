@@ -38,6 +38,7 @@ class Row:
 def compare(result: Result) -> list[Row]:
     """Return a row for each measure; none while there are fewer than two whole rounds."""
     rows = []
+    level = stats.STOPPING if result.experiment.stop_at else stats.CONFIDENCE
     for measure in measures(result.experiment):
         values = result.by_cell(measure)
         baseline = values[result.experiment.baseline.name]
@@ -46,7 +47,7 @@ def compare(result: Result) -> list[Row]:
         positive = {cell for cell, column in values.items() if min(column) > 0}
         means = {cell: stats.geometric_mean(column) if cell in positive else 0.0 for cell, column in values.items()}
         ratios = {
-            cell: stats.paired_ratio(baseline, column)
+            cell: stats.paired_ratio(baseline, column, level)
             for cell, column in values.items()
             if cell != result.experiment.baseline.name and {cell, result.experiment.baseline.name} <= positive
         }

@@ -1,4 +1,4 @@
-"""Own statistics against scipy, and against the truth in simulated experiments."""
+"""Own statistics against scipy; test_stats_simulated.py has them against the truth."""
 
 import math
 
@@ -7,7 +7,6 @@ import pytest
 import scipy.stats as reference
 
 from rig.experiment import stats
-from rig.experiment.plan import schedule
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 7, 8, 15, 30, 100, 1000])
@@ -52,37 +51,3 @@ def test_percentile_is_a_measured_value_by_the_definition(q: float, n: int) -> N
 def test_what_has_no_answer_is_refused(call) -> None:
     with pytest.raises(ValueError):
         call()
-
-
-def simulate(rng: np.random.Generator, effect: float, rounds: int = 8) -> stats.Interval:
-    """One experiment as the engine schedules it, on a machine that drifts by 40%, with heavy-tailed noise."""
-    orders = schedule(["a", "b", "control"], rounds, seed=int(rng.integers(1 << 30)))
-    slope = rng.normal(0, 0.4) / (3 * rounds)  # of the logarithm, from turn to turn
-    turns = np.array([[3 * i + order.index(cell) for cell in "ab"] for i, order in enumerate(orders)])
-    logs = slope * turns + 0.02 * rng.standard_t(3, size=(rounds, 2))
-    return stats.paired_ratio(list(np.exp(logs[:, 0])), list(np.exp(logs[:, 1]) * effect))
-
-
-def test_false_alarms_on_drifting_machines_keep_to_the_promise() -> None:
-    """500 A/A experiments: at a true rate of 5% more than 8% have a probability of 0.2% (binomial)."""
-    rng = np.random.default_rng(20240731)
-    alarms = sum(simulate(rng, effect=1.0).clear_of_one for _ in range(500))
-    assert alarms <= 40
-
-
-def test_the_simulated_drift_would_fool_whoever_does_not_pair() -> None:
-    """The same data without pairs (Welch's test between the two columns) hardly ever finds a true 10%."""
-    rng = np.random.default_rng(5)
-    found_paired = sum(simulate(rng, effect=1.10).clear_of_one for _ in range(200))
-    assert found_paired >= 180
-    assert unpaired_found(200) <= 100
-
-
-def unpaired_found(experiments: int) -> int:
-    rng, found = np.random.default_rng(6), 0
-    for _ in range(experiments):
-        drift = np.linspace(0, rng.normal(0, 0.4), 8)
-        noise = 0.02 * rng.standard_t(3, size=(8, 2))
-        a, b = np.exp(drift + noise[:, 0]), np.exp(drift + noise[:, 1]) * 1.10
-        found += reference.ttest_ind(a, b, equal_var=False).pvalue < 0.05
-    return int(found)
