@@ -59,6 +59,32 @@ def paired_ratio(baseline: Sequence[float], variant: Sequence[float], confidence
     return Interval(ratio=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), pairs=n)
 
 
+def independent_ratio(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return second / first for samples that share no rounds: the ratio of their geometric means, with an interval.
+
+    Both have two or more values, all > 0; ValueError otherwise. The difference of the means of the logarithms has the
+    variance s1^2/n1 + s2^2/n2 and, with Satterthwaite's degrees of freedom, nearly a t distribution; neither equal
+    variances nor equal numbers are assumed. `pairs` is the smaller number, though nothing is paired.
+    Source: Welch, "The generalization of 'Student's' problem", Biometrika 34 (1947); Satterthwaite, "An approximate
+    distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
+    """
+    if min(len(first), len(second)) < 2 or min(*first, *second) <= 0:
+        raise ValueError("a ratio of two samples needs two or more values in each, all above zero")
+    (mean1, error1), (mean2, error2) = (_log_mean(values) for values in (first, second))
+    squares = error1**2 / (len(first) - 1) + error2**2 / (len(second) - 1)
+    degrees = (error1 + error2) ** 2 / squares if squares else len(first) + len(second) - 2.0
+    half = t_quantile(0.5 + confidence / 2, degrees) * math.sqrt(error1 + error2)
+    change, pairs = mean2 - mean1, min(len(first), len(second))
+    return Interval(ratio=math.exp(change), low=math.exp(change - half), high=math.exp(change + half), pairs=pairs)
+
+
+def _log_mean(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of the logarithms, and the square of its standard error."""
+    logs = [math.log(value) for value in values]
+    mean = math.fsum(logs) / len(logs)
+    return mean, math.fsum((x - mean) ** 2 for x in logs) / (len(logs) - 1) / len(logs)
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of values > 0: the average whose quotient is the paired ratio."""
     return math.exp(math.fsum(map(math.log, values)) / len(values))
@@ -76,7 +102,7 @@ def percentile(ordered: Sequence[float], q: float) -> float:
 
 
 @cache
-def t_quantile(p: float, degrees: int) -> float:
+def t_quantile(p: float, degrees: float) -> float:
     """Return the p-quantile (0.5 < p < 1) of Student's t with `degrees` >= 1 of freedom, to 1e-10 relative.
 
     P(T <= t) = 1 - I_x(degrees/2, 1/2) / 2 with x = degrees / (degrees + t^2) (DLMF 8.17; Abramowitz & Stegun 26.7.1),
