@@ -78,7 +78,7 @@ class Run:
         done = len(self.result.whole_rounds)
         for index, order in enumerate(self.result.orders[done:], start=done + 1):
             self._round(index, order)
-            if may_stop(index) and (why := self._narrow()):
+            if index < self.result.experiment.rounds and may_stop(index) and (why := self._narrow()):
                 self.result = replace(self.result, stopped=why)
                 break
 
