@@ -119,7 +119,7 @@ def test_the_simulated_noise_is_no_smaller_than_the_recorded(drifting: list[Simu
 
 def test_false_alarms_are_at_most_five_in_a_hundred(drifting: list[Simulated]) -> None:
     """200 experiments alone prove little: at a true rate of 5% they have 10 false alarms or fewer in 58 cases of 100,
-    at 8% still in 7. Hence 4,000, with a bound that the true rate of this simulation keeps below with probability 99.9%.
+    at 8% still in 7. Hence 4,000, with a bound that the true rate of this simulation keeps below with 99.9% certainty.
     """
     alarms = [one.ratio().clear_of_one for one in drifting]
     assert sum(alarms[:200]) <= 10
