@@ -18,6 +18,7 @@ from typing import Any
 
 from rig.errors import StackError
 from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file
+from rig.experiment.meters import Server
 from rig.stack import build, cgroups, images, preflight, start, up
 from rig.stack.cgroups import Cgroup
 from rig.stack.compose import Compose
@@ -61,6 +62,7 @@ class Running:
     generator: str
     url: str
     components: dict[str, list[Cgroup]]
+    servers: list[Server]  # of the broker
 
     def read(self) -> cgroups.Reading:
         """Read all CPU counters now."""
@@ -137,6 +139,7 @@ def _attach(site: Site) -> list[Running]:
     ours = {name for cell in site.cells for name in (*cell.workers, cell.generator)}
     stores = [groups[service] for service in groups.keys() - ours if service.startswith(RESULT_STORE)]
     brokers = [groups[service] for service in groups.keys() - ours if not service.startswith(RESULT_STORE)]
+    servers = _servers(site, {service: facts[service] for service in groups.keys() - ours})
     return [
         Running(
             cell=cell, project=site.compose.project, generator=seen[cell.generator],
@@ -146,9 +149,20 @@ def _attach(site: Site) -> list[Running]:
                 "publisher": [groups[cell.generator]], "broker": brokers,
                 "worker": [groups[name] for name in cell.workers], "results": stores,
             },
+            servers=servers,
         )
         for cell in site.cells
     ]  # fmt: skip
+
+
+def _servers(site: Site, facts: Mapping[str, Mapping[str, Any]]) -> list[Server]:
+    password = (Path(site.compose.env["RIG_STATE"]) / "secrets" / "monitor_password").read_text().strip()
+    addresses = {
+        service: next(iter(fact["NetworkSettings"]["Networks"].values()))["IPAddress"]
+        for service, fact in facts.items()
+        if not service.startswith(RESULT_STORE)
+    }
+    return [Server(service=service, address=at, password=password) for service, at in sorted(addresses.items())]
 
 
 def _web_port(fact: Mapping[str, Any]) -> str:

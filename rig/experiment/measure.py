@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from rig.experiment import stats
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, Phase, post_number
-from rig.experiment.spec import Experiment
+from rig.experiment.spec import Experiment, Load
 from rig.ledger.tasks import Tasks
+from rig.load.order import sequence
 
 GOAL_RATE = "sustainable_rate"  # measured where the load has a latency goal
 QUANTILES = (50, 95, 99)  # the percentiles of latency that are measures
-TURN_DIGITS = slice(9, 13)  # of a task id: docs/design.md, "Task ids"
+TURN_DIGITS, NUMBER_DIGITS = slice(9, 13), slice(24, 36)  # of a task id: docs/design.md, "Task ids"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +96,11 @@ def backlog_values(number: int, phases: Mapping[str, Phase], tasks: Tasks) -> di
     return values | {"total_cpu": sum(values[f"{component}_cpu"] for component in COMPONENTS)}
 
 
-def paced_values(number: int, tasks: Tasks) -> dict[str, float]:
+def paced_values(number: int, tasks: Tasks, load: Load, seed: int) -> dict[str, float]:
     """Return what the paced load of turn `number` shows, from its cell's tasks. ValueError if none was executed.
 
-    p50, p95, p99   finished - planned over all tasks of the paced phase, in ms
+    p50, p95, p99   finished - planned over all tasks of the paced phase, in ms; "p50.short" over those of one kind,
+                    where there are several
     offered_rate    tasks/s planned, and achieved_rate, sent: no measures, but whether the generator kept its plan
     lag_p99         sent - planned, in ms: likewise
     """
@@ -105,8 +108,33 @@ def paced_values(number: int, tasks: Tasks) -> dict[str, float]:
     latencies = end_to_end_ms(tasks, chosen)
     if len(latencies) < 2:
         raise ValueError(f"turn {number}: {len(latencies)} tasks of the paced load finished, nothing to measure")
-    values = {f"p{q}": stats.percentile(latencies, q) for q in QUANTILES}
+    values = _percentiles(latencies, "")
+    if len(load.kinds) > 1:
+        kinds = kinds_of(tasks, chosen, load, seed)
+        for position, kind in enumerate(load.kinds):
+            own = np.zeros(len(tasks), bool)
+            own[chosen] = kinds == position
+            values |= _percentiles(end_to_end_ms(tasks, own), f".{kind.name}")
     return values | pacing(tasks.planned[chosen], tasks.sent[chosen])
+
+
+def _percentiles(latencies: Sequence[float], suffix: str) -> dict[str, float]:
+    """Return the percentiles that are measures; none where no task of the kind was sent."""
+    return {f"p{q}{suffix}": stats.percentile(latencies, q) for q in QUANTILES} if latencies else {}
+
+
+def kinds_of(tasks: Tasks, chosen: npt.NDArray[np.bool_], load: Load, seed: int) -> npt.NDArray[np.int64]:
+    """Return of which kind (a position in `load.kinds`) each of the `chosen` tasks of one turn was.
+
+    The ledger knows a task's name and queue, which kinds may share; the number in its id is its place in the sequence
+    that its generator drew from the turn's `seed`.
+    """
+    digits = _digits(tasks, NUMBER_DIGITS)[chosen].astype(np.int64)
+    values = np.where(digits <= ord("9"), digits - ord("0"), digits - ord("a") + 10)
+    numbers = values @ (16 ** np.arange(values.shape[1], dtype=np.int64)[::-1])
+    drawn = sequence([kind.share for kind in load.kinds], seed)
+    kinds = np.fromiter(islice(drawn, int(numbers.max(initial=-1)) + 1), np.int64)
+    return kinds[numbers]
 
 
 def pacing(planned: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> dict[str, float]:
@@ -122,11 +150,15 @@ def pacing(planned: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]) -> dict[
 
 def in_turn(tasks: Tasks, post: int) -> npt.NDArray[np.bool_]:
     """Return which of `tasks` were sent under turn number `post`: the second group of digits of their ids."""
-    if not len(tasks):
-        return np.zeros(0, bool)
-    digits = np.ascontiguousarray(tasks.id).view(np.uint8).reshape(len(tasks), -1)[:, TURN_DIGITS]
+    digits = _digits(tasks, TURN_DIGITS)
     same: npt.NDArray[np.bool_] = (digits == np.frombuffer(b"%04x" % post, np.uint8)).all(axis=1)
     return same
+
+
+def _digits(tasks: Tasks, where: slice) -> npt.NDArray[np.uint8]:
+    """Return some characters of each task's id, shape (tasks, characters)."""
+    width = tasks.id.dtype.itemsize
+    return np.ascontiguousarray(tasks.id).view(np.uint8).reshape(len(tasks), width)[:, where]
 
 
 def end_to_end_ms(tasks: Tasks, chosen: npt.NDArray[np.bool_]) -> list[float]:

@@ -153,12 +153,15 @@ class Run:
         seed = self.result.seed + index
         measured = station.drain(number, seed)
         phases, sent = measured.phases, self.warmed.pop(name, {}) | measured.sent
+        values = dict(measured.values)
         if index:
             measured = station.pace(number, self.result.rate, self.result.seed + index)
             phases, sent = phases | measured.phases, sent | measured.sent
         try:
             tasks = build(read_ledger(station.running.cell.ledger))
-            values = backlog_values(number, phases, tasks) | (paced_values(number, tasks) if index else {})
+            values |= backlog_values(number, phases, tasks)
+            if index:
+                values |= paced_values(number, tasks, self.result.experiment.load, seed)
         except ValueError as error:
             raise StackError(f"{name}: {error}") from error
         if index and (goal := self.result.experiment.load.goal):

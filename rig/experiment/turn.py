@@ -8,12 +8,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from rig.errors import StackError
 from rig.experiment.bench import Running
+from rig.experiment.meters import Meter
 from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, Sent, post_number
 from rig.experiment.spec import Load
 from rig.experiment.watch import Watch
@@ -31,10 +32,11 @@ ANSWER_S = 60.0  # beyond the length of the load itself
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Phases of a turn, and what the generator answered to the load of each that sends."""
+    """Phases of a turn, what the generator answered to the load of each that sends, and measures of `meters`."""
 
     phases: dict[str, Phase]
     sent: Sent
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Station:
@@ -58,6 +60,7 @@ class Station:
         self._say(BACKLOG)
         self.running.pause()
         try:
+            meter = Meter(self.running.components, self.running.servers)
             start = self.running.read()
             sent = self._post(number, BACKLOG, {"kind": "closed", "count": self._load.backlog}, seed)
             published = self.running.read()
@@ -66,7 +69,7 @@ class Station:
         self._say(DRAIN)
         self._wait(number, BACKLOG, sent)
         phases = {BACKLOG: between(start, published), DRAIN: between(published, self.running.read())}
-        return Measured(phases=phases, sent={BACKLOG: sent})
+        return Measured(phases=phases, sent={BACKLOG: sent}, values=meter.a_task(self._load.backlog))
 
     def pace(self, number: int, rate: float, seed: int) -> Measured:
         """Send the paced load of turn `number` at `rate` tasks/s, and wait until all is executed."""

@@ -1,5 +1,6 @@
 """From stamps in a ledger to the measures of a turn; and the counter that watches a turn finish."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,17 @@ import pytest
 
 from rig.experiment.measure import GOAL_RATE, MEASURES, backlog_values, in_turn, paced_values, pacing
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, WARM, Phase, post_number
+from rig.experiment.spec import Kind, Load
 from rig.experiment.watch import Watch
 from rig.ledger import record
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import Tasks, build
 from rig.ledger.writer import Writer
 from rig.load.ids import task_ids
+from rig.load.order import sequence
 
 MS = 1_000_000
+ONE = Load(kinds=(Kind(task="app.noop"),))
 TURN = 5
 
 
@@ -71,7 +75,7 @@ def test_percentiles_count_from_the_planned_time(ledger: tuple[Path, Writer, Wri
     ids = send(generator, post_number(TURN, PACED), 100, first=1000 * MS, every=10 * MS, planned=True)
     # Task i ends i + 1 ms after it was sent, which was 2 ms after its time.
     finish(worker, ids, [1000 * MS + i * 10 * MS + (i + 1) * MS for i in range(100)])
-    values = paced_values(TURN, tasks_of(directory))
+    values = paced_values(TURN, tasks_of(directory), ONE, 1)
     assert (values["p50"], values["p95"], values["p99"]) == pytest.approx((52, 97, 101))
     assert values["offered_rate"] == pytest.approx(100)
     assert values["lag_p99"] == pytest.approx(2)
@@ -83,9 +87,32 @@ def test_every_measure_comes_from_one_of_the_two(ledger: tuple[Path, Writer, Wri
         ids = send(generator, post_number(TURN, name), 10, first=1000 * MS, every=MS, planned=name == PACED)
         finish(worker, ids, [2000 * MS + i * MS for i in range(10)])
     tasks = tasks_of(directory)
-    values = backlog_values(TURN, {BACKLOG: phase(1), DRAIN: phase(1)}, tasks) | paced_values(TURN, tasks)
+    values = backlog_values(TURN, {BACKLOG: phase(1), DRAIN: phase(1)}, tasks) | paced_values(TURN, tasks, ONE, 1)
     others = {"broker_bytes", "results_bytes", "broker_operations", "worker_memory", "broker_memory", GOAL_RATE}
     assert values.keys() >= MEASURES.keys() - others
+
+
+def test_percentiles_by_kind_follow_the_sequence_that_the_ids_count(ledger: tuple[Path, Writer, Writer]) -> None:
+    directory, generator, worker = ledger
+    kinds = (Kind(task="app.noop", name="short", share=0.9), Kind(task="app.noop", name="long", share=0.1))
+    drawn = list(islice(sequence([0.9, 0.1], 7), 200))
+    ids = send(generator, post_number(TURN, PACED), 200, first=1000 * MS, every=MS, planned=True)
+    # A short task ends 1 ms after it was sent, which was 2 ms after its time; a long one takes 50 ms.
+    finish(worker, ids, [1000 * MS + i * MS + (50 if drawn[i] else 1) * MS for i in range(200)])
+    values = paced_values(TURN, tasks_of(directory), Load(kinds=kinds), 7)
+    assert (values["p50.short"], values["p99.short"]) == pytest.approx((3, 3))
+    assert (values["p50.long"], values["p99.long"]) == pytest.approx((52, 52))
+    assert (values["p50"], values["p95"]) == pytest.approx((3, 52))
+
+
+def test_a_kind_of_which_nothing_was_sent_has_no_percentiles(ledger: tuple[Path, Writer, Writer]) -> None:
+    directory, generator, worker = ledger
+    kinds = (Kind(task="app.noop", name="short", share=0.999), Kind(task="app.noop", name="rare", share=0.001))
+    ids = send(generator, post_number(TURN, PACED), 3, first=1000 * MS, every=MS, planned=True)
+    finish(worker, ids, [2000 * MS] * 3)
+    values = paced_values(TURN, tasks_of(directory), Load(kinds=kinds), 1)
+    assert "p50.short" in values
+    assert "p50.rare" not in values
 
 
 def test_a_generator_that_falls_behind_shows_in_the_achieved_rate() -> None:
@@ -114,7 +141,7 @@ def test_too_few_executions_are_an_error_and_not_a_number(ledger: tuple[Path, Wr
     with pytest.raises(ValueError, match="1 of 5 backlog tasks finished"):
         backlog_values(TURN, {BACKLOG: phase(1), DRAIN: phase(1)}, tasks_of(directory))
     with pytest.raises(ValueError, match="0 tasks of the paced load finished"):
-        paced_values(TURN, tasks_of(directory))
+        paced_values(TURN, tasks_of(directory), ONE, 1)
 
 
 def test_watch_counts_ends_of_one_post_only(ledger: tuple[Path, Writer, Writer]) -> None:
