@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from rig.errors import BadInput
 from rig.experiment import stats
-from rig.experiment.measure import in_turn
+from rig.experiment.measure import in_turn, kinds_of
 from rig.experiment.record import BACKLOG, PACED, Turn, post_number
 from rig.experiment.result import Result
 from rig.ledger.parts import partitions
@@ -90,13 +90,13 @@ def shapes_of(result: Result, ledgers: Mapping[str, Ledger], scratch: Path) -> S
     One part of one cell's tasks is in memory at a time, and the stamps of that cell's paced phases. `scratch` needs
     room for a copy of a ledger that is larger than a part. Raises OSError where a segment is gone or there is no room.
     """
-    turns = [turn for turn in result.turns if turn.round and not turn.discarded and turn.phases]
+    turns = [turn for turn in result.counted if turn.phases]
     total_s = sum(_length_ns(turn) for turn in turns) / 1e9
     bin_s = BIN_S * max(1, math.ceil(total_s / BIN_S / MOST_BINS))
     shapes = Shapes(bin_s=bin_s, latency={}, stack={}, flow={})
     for cell, ledger in ledgers.items():
         own = [turn for turn in turns if turn.cell == cell]
-        gathered = _Gathered(own, bin_s)
+        gathered = _Gathered(result, own, bin_s)
         for tasks in partitions(ledger, scratch):
             gathered.add(tasks)
         shapes.latency[cell], shapes.stack[cell] = gathered.latency(), gathered.stack()
@@ -107,8 +107,8 @@ def shapes_of(result: Result, ledgers: Mapping[str, Ledger], scratch: Path) -> S
 class _Gathered:
     """What is kept of one cell's tasks while its ledger goes by."""
 
-    def __init__(self, turns: list[Turn], bin_s: float) -> None:
-        self._turns = turns
+    def __init__(self, result: Result, turns: list[Turn], bin_s: float) -> None:
+        self._load, self._seed, self._turns = result.experiment.load, result.seed, turns
         self._bin_ns = int(bin_s * 1e9)
         self._paced: dict[str, list[tuple[int, Stamps]]] = {}  # by kind: round, stamps (tasks, len(_STAMPS))
         self.flow = {turn.number: self._no_flow(turn) for turn in turns}
@@ -126,8 +126,16 @@ class _Gathered:
             flow = self.flow[turn.number]
             for bins, stamps in ((flow.published, tasks.published), (flow.finished, tasks.finished)):
                 self._count(bins, stamps[chosen & (stamps != 0)] - _begin_ns(turn))
-            rows = np.column_stack([getattr(tasks, name)[paced] for name in _STAMPS])
-            self._paced.setdefault("", []).append((turn.round, rows))
+            self._keep(turn, tasks, paced)
+
+    def _keep(self, turn: Turn, tasks: Tasks, paced: npt.NDArray[np.bool_]) -> None:
+        """Keep the stamps of a turn's paced tasks, all together and, where there are several kinds, by kind."""
+        rows = np.column_stack([getattr(tasks, name)[paced] for name in _STAMPS])
+        self._paced.setdefault("", []).append((turn.round, rows))
+        if len(self._load.kinds) > 1:
+            kinds = kinds_of(tasks, paced, self._load, self._seed + turn.round)
+            for position, kind in enumerate(self._load.kinds):
+                self._paced.setdefault(kind.name, []).append((turn.round, rows[kinds == position]))
 
     def _count(self, bins: list[int], since_ns: Stamps) -> None:
         """Add to `bins`; what came before the first or after the last counts in that one."""

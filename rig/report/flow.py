@@ -23,7 +23,7 @@ intervals), or a paced phase whose area leaves its line."""
 
 def figure(result: Result, shapes: Shapes) -> str:
     """Return the lanes of all cells."""
-    turns = [turn for turn in result.turns if turn.number in shapes.flow and turn.round and not turn.discarded]
+    turns = [turn for turn in result.counted if turn.number in shapes.flow]
     if not turns:
         return tag("p", text("No turn was finished."), class_="note")
     top = max(max([0, *flow.published, *flow.finished]) for flow in shapes.flow.values()) / shapes.bin_s

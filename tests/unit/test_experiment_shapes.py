@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import made_up
@@ -15,10 +16,12 @@ from rig.experiment import shapes
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, Phase, Turn, post_number
 from rig.experiment.result import Result
 from rig.experiment.shapes import POINTS, STAGES, Shapes, shapes_of
+from rig.experiment.spec import Kind, Load
 from rig.ledger import record
 from rig.ledger.reader import read_ledger
 from rig.ledger.writer import Writer
 from rig.load.ids import task_ids
+from rig.load.order import sequence
 
 MS, S = 1_000_000, 1_000_000_000
 STAMPS = ("planned", "sent", "published", "received", "started", "body_done", "stored", "finished")
@@ -141,6 +144,19 @@ def test_warm_up_discarded_turns_and_children_are_left_out(tmp_path: Path) -> No
     assert found.latency["stored"][""].count == 1
     assert list(found.flow) == [2]
     assert sum(found.flow[2].published) == 1
+
+
+def test_kinds_are_told_apart_by_the_sequence_that_the_seed_of_the_round_gave(tmp_path: Path) -> None:
+    load = Load(kinds=(Kind(name="short", task="app.a", share=0.75), Kind(name="long", task="app.a", share=0.25)))
+    run = result([turn(0, round=3)])
+    run = replace(run, experiment=replace(run.experiment, load=load))
+    kinds = list(islice(sequence([0.75, 0.25], run.seed + 3), 200))
+    write(tmp_path, {post_number(0, PACED): [task(12 * S, lasting=(900 if kind else 7) * MS) for kind in kinds]})
+    found = shapes_of(run, {"stored": read_ledger(tmp_path)}, tmp_path)
+    latency, stack = found.latency["stored"], found.stack["stored"]
+    assert {kind: each.count for kind, each in latency.items()} == {"": 200, "short": 150, "long": 50}
+    assert (latency["short"].most_ms, latency["long"].ms[0]) == (7, 900)
+    assert stack["long"].median_us == 900_000
 
 
 def test_a_task_that_never_finished_is_counted_as_missing_from_the_stack(tmp_path: Path) -> None:
