@@ -14,6 +14,7 @@ from rig.instrument.publisher import seconds_until
 from rig.ledger import record
 from rig.ledger.writer import Slot, Writer
 from rig.load.calls import SEND_TASK, Calls
+from rig.load.producers import Producers
 from rig.load.words import class_and_words
 
 # Locust's request types: until it is published, until its result is here.
@@ -31,6 +32,15 @@ class Failure(Exception):  # noqa: N818 - it is no error of ours but what Locust
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class Unread:
+    """Stands for a result that nobody reads, since to make an AsyncResult is dear beside the rest of a send."""
+
+    __slots__ = ("ignored",)
+
+    def __init__(self, task_id: str) -> None:
+        pass
 
 
 @dataclass(kw_only=True)
@@ -62,6 +72,8 @@ class Sender:
         self._kind = writer.kind
         self._calls = Calls(app)
         self._send_task = self._calls[SEND_TASK]
+        self._by_name = True
+        self._producers = Producers(app)
         self._default_queue = app.conf.task_default_queue
         self._ignore_results = app.conf.task_ignore_result
         self._known: dict[tuple[str, str], tuple[int, str]] = {}
@@ -73,6 +85,7 @@ class Sender:
         self.tally = Tally()
         self._next_id = next_id
         self._send_task = self._calls[call]
+        self._by_name = call == SEND_TASK  # the other calls name a result class themselves
 
     def send(
         self,
@@ -96,6 +109,8 @@ class Sender:
         queue = queue or self._default_queue
         kind, name = self._known.get((task, queue)) or self._learn(task, queue)
         options.setdefault("ignore_result", self._ignore_results and not wait)
+        if self._by_name and not wait:
+            options["result_cls"] = Unread
         tally = self.tally
         task_id = self._next_id()
         slot = words, base = self._claim(task_id, kind)
@@ -109,20 +124,25 @@ class Sender:
         if "expires" in options:
             words[base + record.EXPIRES] = sent + int(seconds_until(options["expires"]) * 1e9)
         failure = None
+        producer = None
         try:
-            result = self._send_task(task, args, kwargs, task_id=task_id, queue=queue, **options)
+            producer = self._producers.take()
+            result = self._send_task(task, args, kwargs, task_id=task_id, queue=queue, producer=producer, **options)
         except Exception as error:
             words[base + record.SEND_FAILED] = now = monotonic_ns()
+            self._producers.give_up(producer)
             tally.send_failed += 1
             failure = self._failure(class_and_words(error))
         except BaseException:  # the user is killed, in the middle of it
             words[base + record.SEND_FAILED] = now = monotonic_ns()
+            self._producers.give_up(producer)
             tally.send_failed += 1
             self.tainted = True
             self._report(SEND, name, now - (planned_ns or sent), self._failure("cut off by the end of the test"))
             raise
         else:
             words[base + record.PUBLISHED] = now = monotonic_ns()
+            self._producers.give_back(producer)
             tally.published += 1
             tally.last_published_ns = now
             if wait:

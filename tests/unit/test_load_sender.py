@@ -36,6 +36,28 @@ class Result:
         return self.status == "SUCCESS"
 
 
+class Producer:
+    """What Celery's pool hands out; `ended` says whether it went back with an exception."""
+
+    def __init__(self) -> None:
+        self.ended: type[BaseException] | None = None
+
+    def __exit__(self, kind: type[BaseException], *_: object) -> None:
+        self.ended = kind
+
+
+class Pool:
+    """Celery's pool of producers: makes one for each that is asked for."""
+
+    def __init__(self) -> None:
+        self.made: list[Producer] = []
+
+    def acquire(self, block: bool) -> Producer:
+        assert block
+        self.made.append(Producer())
+        return self.made[-1]
+
+
 class Bench:
     """A sender with a real ledger, an application that does as it is told, and a list in place of Locust."""
 
@@ -45,9 +67,8 @@ class Bench:
         self.calls: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         self.during: Callable[[], None] = lambda: None
-        app = SimpleNamespace(
-            send_task=self.send_task, conf=SimpleNamespace(task_default_queue="celery", task_ignore_result=True)
-        )
+        self.pool = Pool()
+        app = application(self.send_task, self.pool)
         self.writer = Writer(directory, "locust", "r")
         self.sender = Sender(app, self.writer, lambda **request: self.requests.append(request))
         self.sender.begin(ids.task_ids("0badcafe", 7, 3))
@@ -73,6 +94,11 @@ class Bench:
         ]
 
 
+def application(send_task: Any, pool: Any = None, limit: int = 10) -> Any:
+    conf = SimpleNamespace(task_default_queue="celery", task_ignore_result=True, broker_pool_limit=limit)
+    return SimpleNamespace(send_task=send_task, conf=conf, amqp=SimpleNamespace(producer_pool=pool))
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
@@ -83,7 +109,7 @@ def test_a_send_is_claimed_stamped_and_counted(bench: Bench) -> None:
     (call,), (request,), (slot,) = bench.calls, bench.requests, bench.slots()
     assert call == {
         "name": "app.noop", "args": (1,), "kwargs": {"a": 2}, "task_id": task_id, "queue": "short", "priority": 3,
-        "ignore_result": True,
+        "ignore_result": True, "producer": bench.pool.made[0], "result_cls": sender.Unread,
     }  # fmt: skip
     assert (slot["id"], slot["queue"]) == (task_id, "short")
     assert 0 < slot["sent"] <= slot["published"]
@@ -137,11 +163,69 @@ def test_a_user_killed_while_it_sends_is_counted_and_its_connection_not_used_aga
     assert bench.sender.tainted
 
 
+def test_sends_one_after_the_other_share_a_producer_until_one_fails(bench: Bench) -> None:
+    bench.sender.send("app.noop")
+    bench.sender.send("app.noop")
+    bench.answer = ConnectionResetError(104, "reset")
+    bench.sender.send("app.noop")
+    bench.answer = None
+    bench.sender.send("app.noop")
+    first, second = bench.pool.made
+    assert [call["producer"] for call in bench.calls] == [first, first, first, second]
+    assert (first.ended, second.ended) == (ConnectionResetError, None)
+
+
+def test_a_killed_user_leaves_no_producer_in_the_middle_of_a_frame(bench: Bench) -> None:
+    bench.answer = gevent.GreenletExit()
+    with pytest.raises(gevent.GreenletExit):
+        bench.sender.send("app.noop")
+    assert bench.pool.made[0].ended is gevent.GreenletExit
+
+
+def test_users_at_the_same_time_have_producers_of_their_own_and_wait_for_the_last(tmp_path: Path) -> None:
+    using: list[Any] = []
+    most: list[int] = []
+
+    def send_task(*_: Any, producer: Any, **__: Any) -> None:
+        assert producer not in using
+        using.append(producer)
+        most.append(len(using))
+        gevent.sleep(0)
+        using.remove(producer)
+
+    pool = Pool()
+    sending = Sender(application(send_task, pool, limit=2), Writer(tmp_path, "locust"), lambda **_: None)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    gevent.joinall([gevent.spawn(sending.send, "app.noop") for _ in range(6)], raise_error=True)
+    assert (sending.tally.published, len(pool.made), max(most)) == (6, 2, 2)
+
+
+def test_without_a_pool_celery_connects_for_each_send(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    app = application(lambda *_, producer, **__: seen.append(producer), limit=0)
+    sending = Sender(app, Writer(tmp_path, "locust"), lambda **_: None)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    sending.send("app.noop")
+    assert seen == [None]
+
+
+def test_a_pool_that_fails_is_asked_again(tmp_path: Path) -> None:
+    pool = Pool()
+    pool.acquire, acquire = (lambda **_: 1 / 0), pool.acquire  # type: ignore[method-assign]
+    sending = Sender(application(lambda *_, **__: None, pool, limit=1), Writer(tmp_path, "l"), lambda **_: None)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    sending.send("app.noop")
+    pool.acquire = acquire  # type: ignore[method-assign]
+    sending.send("app.noop")
+    assert (sending.tally.send_failed, sending.tally.published) == (1, 1)
+
+
 def test_a_result_ends_the_request(bench: Bench) -> None:
     bench.answer = Result(42)
     bench.sender.send("app.echo", (42,), queue="short", wait=True, expect=42)
     (slot,), (request,) = bench.slots(), bench.requests
     assert bench.calls[0]["ignore_result"] is False
+    assert "result_cls" not in bench.calls[0]
     assert slot["sent"] <= slot["published"] <= slot["fetched"]
     assert (request["request_type"], request["exception"]) == ("result", None)
     assert request["response_time"] == (slot["fetched"] - slot["sent"]) / 1e6
@@ -196,8 +280,7 @@ def test_locust_keeps_a_bounded_number_of_failure_texts(bench: Bench) -> None:
 
 
 def test_nothing_is_sent_before_a_turn_begins(tmp_path: Path) -> None:
-    app = SimpleNamespace(send_task=None, conf=SimpleNamespace(task_default_queue="celery", task_ignore_result=True))
-    idle = Sender(app, Writer(tmp_path, "locust"), lambda **_: None)
+    idle = Sender(application(None), Writer(tmp_path, "locust"), lambda **_: None)
     with pytest.raises(RuntimeError):
         idle.send("app.noop")
     assert list(tmp_path.iterdir()) == []
