@@ -15,7 +15,6 @@ from rig.errors import StackError
 from rig.selfbench import marks, site
 from rig.selfbench.estimate import Estimate, paired, trimmed_mean
 from rig.stack.compose import Compose
-from rig.stack.docker import docker
 from rig.stack.paths import Checkout
 
 LIMIT = 0.025  # of a task's CPU time
@@ -51,7 +50,7 @@ def measure(checkout: Checkout, rounds: int, workers: int, seed: int) -> Price:
     worker_cpus, other_cpus = site.processors()
     costs: list[Costs] = []
     with site.running(checkout, services(checkout.root / "compose", worker_cpus)) as (compose, ledger):
-        pin(compose, other_cpus, apart_from="worker")
+        site.pin(compose, other_cpus, apart_from=["worker"])
         for worker in range(workers):
             command = ["python", "-m", "rig.selfbench.publish", str(rounds), str(seed + worker)]
             plan = site.last_json(compose.run("exec", "-T", "publisher", *command, timeout=None))
@@ -79,12 +78,6 @@ def services(compose: Path, worker_cpus: str) -> dict[str, Any]:
             **base, "command": ["sleep", "infinity"], "environment": {"CELERY_LOADER": ""}, "mem_limit": "512m",
         },
     }  # fmt: skip
-
-
-def pin(compose: Compose, cpus: str, apart_from: str) -> None:
-    """Move every container but one to `cpus`."""
-    others = [container.id for container in compose.ps() if container.service != apart_from]
-    docker("update", f"--cpuset-cpus={cpus}", *others)
 
 
 def blocks(compose: Compose, ledger: Path) -> dict[str, Any]:

@@ -19,3 +19,4 @@ MODES: Final = (OFF, CONTROL, ON)
 PREFETCH: Final = 64  # of the worker, and so the most of its tasks that can be unacknowledged
 QUEUE: Final = "selfbench"
 BLOCKS_FILE: Final = "/ledger/blocks.json"
+METRICS_PORT: Final = 9808  # of a worker that serves metrics itself

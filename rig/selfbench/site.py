@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from rig.experiment.bench import RunCheckout
 from rig.experiment.cells import UNLIMITED, yaml
 from rig.stack import build, images, preflight, start, up
 from rig.stack.compose import Compose
+from rig.stack.docker import docker
 from rig.stack.paths import Checkout
 
 TOPOLOGY = "rabbitmq"
@@ -60,6 +61,12 @@ def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[C
         with interrupts.ignored():
             compose.down(volumes=True, grace_s=1)
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def pin(compose: Compose, cpus: str, apart_from: Collection[str]) -> None:
+    """Move every container to `cpus` but those of the services that are named."""
+    others = [container.id for container in compose.ps() if container.service not in apart_from]
+    docker("update", f"--cpuset-cpus={cpus}", *others)
 
 
 def processors() -> tuple[str, str]:

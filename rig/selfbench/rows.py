@@ -1,0 +1,75 @@
+"""The price of watching a worker in five ways: whole processes, one turn each in every round, new ones each time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rig.experiment.stats import Interval, geometric_mean, paired_ratio
+from rig.selfbench.figure import Figure, percent, times
+
+NOTHING, LEDGER, EXPORTER = "nothing attached", "ledger", "ledger + exporter"
+EVENTS, MULTIPROCESS = "events + Flower", "prometheus-client"
+ROWS = (NOTHING, LEDGER, EXPORTER, EVENTS, MULTIPROCESS)
+WATCHER = {EXPORTER: "exporter", EVENTS: "Flower"}  # what runs in a container of its own beside the worker
+
+MOST = 0.05  # ledger and exporter together, of a task's CPU with nothing attached
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One way measured once. CPU in microseconds a task: of the worker's container, and of the watcher's."""
+
+    tasks_per_second: float
+    worker_us: float
+    watcher_us: float = 0.0
+
+    @property
+    def all_us(self) -> float:
+        """CPU of a task and of all that watches it."""
+        return self.worker_us + self.watcher_us
+
+
+Turns = Mapping[str, Sequence[Turn]]  # row -> one turn a round
+
+
+def orders(rounds: int, seed: int) -> list[list[str]]:
+    """Return the rows of each round in the order in which they are measured."""
+    dice = random.Random(seed)  # noqa: S311 - a plan, not a secret
+    return [dice.sample(ROWS, len(ROWS)) for _ in range(rounds)]
+
+
+def figures(turns: Turns) -> list[Figure]:
+    """Return every row's figures, and how the ledger does against the limit and against the two others."""
+    found = [figure for row in ROWS for figure in _of_row(row, turns)]
+    for ours in (LEDGER, EXPORTER):
+        for theirs in (EVENTS, MULTIPROCESS):
+            ratio = _all_cpu(turns, theirs, ours)
+            name = f"({ours}) / ({theirs}), all CPU"
+            found.append(times(name, ratio, "interval below 1", ok=ratio.high < 1))
+    return found
+
+
+def _of_row(row: str, turns: Turns) -> list[Figure]:
+    own = turns[row]
+    rate = geometric_mean([turn.tasks_per_second for turn in own])
+    found = [
+        Figure(name=f"{row}: rate", value=rate, unit="tasks/s"),
+        Figure(name=f"{row}: worker", value=geometric_mean([turn.worker_us for turn in own]), unit="µs CPU a task"),
+    ]
+    if row in WATCHER:
+        us = geometric_mean([turn.watcher_us for turn in own])
+        found.append(Figure(name=f"{row}: {WATCHER[row]}", value=us, unit="µs CPU a task"))
+    if row != NOTHING:
+        bare = [turn.tasks_per_second for turn in turns[NOTHING]]
+        slower = paired_ratio(bare, [turn.tasks_per_second for turn in own])
+        ratio = _all_cpu(turns, NOTHING, row)
+        limit, ok = (f"≤ +{MOST:.0%}", ratio.ratio <= 1 + MOST) if row == EXPORTER else ("", True)
+        found.append(times(f"{row}: rate, of the bare one", slower))
+        found.append(percent(f"{row}: all CPU, over the bare one", ratio, limit, ok))
+    return found
+
+
+def _all_cpu(turns: Turns, baseline: str, row: str) -> Interval:
+    return paired_ratio([turn.all_us for turn in turns[baseline]], [turn.all_us for turn in turns[row]])
