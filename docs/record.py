@@ -2,9 +2,9 @@
 
     .venv/bin/python docs/record.py [RUN...]
 
-Each RUN, a directory below runs/, replaces docs/runs/<its experiment>/: its raw numbers, and the report made from them.
-Ledger, parquet and logs stay where they are. Then the marked blocks of docs/experiments.md and README.md are made from
-the records in docs/runs/, whether or not a RUN was named.
+Each RUN, a directory below runs/, replaces docs/runs/<its experiment>/: its raw numbers, and the report made from
+them. Ledger, parquet and logs stay where they are. Then the marked blocks of docs/experiments.md, docs/method.md and
+README.md are made from the records in docs/runs/, whether or not a RUN was named.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from rig.experiment.measure import named
 from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import FILE, load
 from rig.experiment.spec import Experiment
-from rig.report.write import REPORT, Report, conclude, write_report
+from rig.report.write import PAGE, REPORT, Report, conclude, write_report
+from rig.selfbench import truth
 from rig.stack.paths import Checkout
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,7 @@ def put_on_record(run: Path) -> Path:
         if (run / name).exists():
             shutil.copy(run / name, target)
     write_report(target)
+    (target / PAGE).unlink()  # large, and `rig report docs/runs/NAME` makes it again
     return target
 
 
@@ -121,9 +123,19 @@ def bench() -> Iterator[str]:
     yield next(line for line in lines if line.startswith("- **Verdict:**"))
 
 
+def known() -> Iterator[str]:
+    """What the experiment whose answer is known came to."""
+    directory = RECORDS / "truth"
+    if not (directory / FILE).exists():
+        yield UNMEASURED
+        return
+    yield from truth.table(load(directory))
+
+
 # Of each document the blocks that are made, by what stands in the mark before them.
 BLOCKS = {
     ROOT / "docs" / "experiments.md": {"docs/runs: overview": overview, "docs/runs: variants": variants},
+    ROOT / "docs" / "method.md": {"docs/runs/truth": known},
     ROOT / "README.md": {"docs/runs/ignore_result": bench},
 }
 

@@ -20,7 +20,8 @@ from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
-from rig.report.write import write_report
+from rig.report.sentence import machine
+from rig.report.write import REPORT, write_report
 from rig.selfbench.figure import Figure, times
 from rig.selfbench.slowdown import SETTING
 from rig.stack.paths import Checkout
@@ -90,7 +91,7 @@ def figures(result: Result) -> list[Figure]:
 
 
 def table(result: Result) -> Iterator[str]:
-    """Yield the lines of a Markdown table of the same."""
+    """Yield the lines of a Markdown table of the same, and of what it is about."""
     yield "| worker | true ratio of CPU a task | measured [95%] | clear of 1 | holds the truth |"
     yield "| --- | ---: | ---: | --- | --- |"
     for each in known(result):
@@ -99,6 +100,10 @@ def table(result: Result) -> Iterator[str]:
             f"| {_name(each)} | {each.truth:.2f} | {ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] | "
             f"{_yes(ratio.clear_of_one)} | {_yes(ratio.low <= each.truth <= ratio.high)} |"
         )
+    problems = [problem.reason for problem in check(result)]
+    valid = f"**invalid**: {problems[0]}" if problems else "every check of its validity passed"
+    yield ""
+    yield f"{len(result.whole_rounds)} rounds, {machine(result)}; {valid} ([report](runs/truth/{REPORT}))."
 
 
 def _name(each: Known) -> str:
