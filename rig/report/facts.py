@@ -26,9 +26,15 @@ def account(result: Result) -> tuple[list[str], Lines]:
 
 
 def counters(result: Result) -> tuple[list[str], Lines]:
-    """Return titles and lines of how many tasks each witness counted; no lines when nobody was asked."""
+    """Return titles and lines of how many tasks each witness counted; no lines when nobody was asked.
+
+    The broker of an earlier life of a run that was continued is gone, and has no number there.
+    """
     witnesses = list(next(iter(result.counts.values()), {}))
-    lines = [[scope, *(f"{counts[name]:,}" for name in witnesses)] for scope, counts in result.counts.items()]
+    lines = [
+        [scope, *(f"{counts[name]:,}" if name in counts else "–" for name in witnesses)]
+        for scope, counts in result.counts.items()
+    ]
     return ["cell", *witnesses], lines
 
 
