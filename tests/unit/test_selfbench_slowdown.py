@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from time import process_time_ns
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,3 +59,14 @@ def test_a_forked_process_begins_with_no_debt_and_no_credit() -> None:
     child.now = 10_000
     debt.pay()
     assert 0 <= debt.burnt_ns - 0.5 * (child.now - debt.burnt_ns) <= READING_NS
+
+
+def test_this_process_by_its_own_clock() -> None:
+    """Not a made-up clock: whatever the machine is busy with, the CPU time of the process is in this proportion."""
+    began = process_time_ns()
+    debt = Debt(0.2, lambda: process_time_ns() - began)
+    for size in range(200):
+        sum(range(100 * size))
+        debt.pay()
+        used = process_time_ns() - began
+    assert used / (used - debt.burnt_ns) == pytest.approx(1.2, rel=0.01)
