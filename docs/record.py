@@ -35,11 +35,12 @@ UNMEASURED = "not measured yet"
 def put_on_record(run: Path) -> Path:
     """Copy what is kept of `run` to where records are, and make its report there. BadInput if it is no run."""
     target = RECORDS / load(run).experiment.name
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for name in RAW:
-        if (run / name).exists():
-            shutil.copy(run / name, target)
+    if run.resolve() != target:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in RAW:
+            if (run / name).exists():
+                shutil.copy(run / name, target)
     write_report(target)
     (target / PAGE).unlink()  # large, and `rig report docs/runs/NAME` makes it again
     return target
@@ -153,14 +154,23 @@ def renewed(document: Path) -> str:
     return text
 
 
-def main(runs: Sequence[str]) -> int:
-    """Record `runs`, write the documents; 2 for what is no run."""
+def problems_of(run: Path) -> list[str]:
+    """Return why the result of `run` cannot be read."""
     try:
-        for run in runs:
-            print(f"recorded: {put_on_record(Path(run)).relative_to(ROOT)}")
+        load(run)
     except BadInput as error:
-        print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
+        return list(error.problems)
+    return []
+
+
+def main(runs: Sequence[str]) -> int:
+    """Record `runs`, write the documents; 2, and nothing is touched, when one of them is no run."""
+    problems = [problem for run in runs for problem in problems_of(Path(run))]
+    if problems:
+        print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)
         return 2
+    for run in runs:
+        print(f"recorded: {put_on_record(Path(run)).relative_to(ROOT)}")
     for document in BLOCKS:
         document.write_text(renewed(document))
     return 0
