@@ -1,0 +1,65 @@
+"""The part `schedule`: how late an open-loop generator sends, beside the broker alone and beside a worker."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from rig.selfbench import generator, marks, schedule
+from rig.selfbench.generator import CONFIRMED, Generator
+from rig.selfbench.part import Found, Job
+from rig.selfbench.schedule import ALONE, KINDS, SHARED
+from rig.stack.docker import docker
+
+TITLE = "sent - planned of an open-loop generator at half of its capacity, ten users, confirms, no-ops to RabbitMQ"
+ROUNDS, SECONDS = 6, 4.0  # a process each; of each schedule
+USERS = 10  # as in the paced phase of an experiment
+FOR_CAPACITY = 4_000  # sends
+
+
+def measure(job: Job) -> Found:
+    """Take rounds with no worker, then rounds with one and no core reserved for anybody."""
+    rounds, seconds = (2, 1.5) if job.quick else (ROUNDS, SECONDS)
+    dice = random.Random(job.seed)  # noqa: S311 - arrivals, not secrets
+    figures, raw = [], {}
+    worker = _worker(job.checkout.root / "compose")
+    with generator.running(job.checkout, CONFIRMED, worker=worker) as (compose, generators):
+        ids = {container.service: container.id for container in compose.ps()}
+        for where in (ALONE, SHARED):
+            if where == ALONE:
+                docker("stop", "--time=5", ids["worker"])
+            else:
+                docker("start", ids["worker"])
+                docker("update", f"--cpuset-cpus=0-{(os.cpu_count() or 1) - 1}", *ids.values())
+            turns = [_round(generators[CONFIRMED], seconds, dice) for _ in range(rounds)]
+            capacities = [turn["capacity"] for turn in turns]
+            lags = {kind: [turn[kind] for turn in turns] for kind in KINDS}
+            figures += schedule.figures(where, capacities, lags)
+            raw[where] = turns
+            print(f"  {where}: {rounds} rounds", flush=True)
+    return Found(figures=figures, raw=raw)
+
+
+def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, Any]:
+    """Measure a new process' capacity, and at half of it each kind of arrivals, in random order."""
+    using.restart()
+    found: dict[str, Any] = {
+        "capacity": schedule.capacity_of(using.send({"kind": "closed", "count": FOR_CAPACITY}, USERS))
+    }
+    for kind in dice.sample(KINDS, len(KINDS)):
+        using.empty_queue()
+        plan = schedule.arrivals(kind, found["capacity"], seconds, dice.randrange(1 << 30))
+        found[kind] = using.send(plan, USERS)["lag_us"]
+    using.empty_queue()
+    return found
+
+
+def _worker(compose: Path) -> dict[str, Any]:
+    words = ["celery", "-A", "app", "worker", "--concurrency", "2", "-Q", marks.QUEUE, "-n", "selfbench@%h"]
+    return {
+        "extends": {"file": str(compose / "celery.yaml"), "service": "celery"}, "restart": "no", "mem_limit": "512m",
+        "command": [*words, "--loglevel", "WARNING"], "environment": {"RIG_ROLE": "worker"},
+        "volumes": ["{ledger}:/ledger"],
+    }  # fmt: skip

@@ -1,0 +1,171 @@
+"""What the self-test's raw numbers come to: known differences are found, and limits are kept or missed as they say."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rig.selfbench import record, rows, schedule, sending
+from rig.selfbench.figure import Figure, all_ok
+from rig.selfbench.part import all_parts
+from rig.selfbench.record import Section
+from rig.selfbench.rows import EVENTS, EXPORTER, LEDGER, MULTIPROCESS, NOTHING, ROWS, Turn
+from rig.selfbench.schedule import ALONE, SHARED
+from rig.selfbench.sending import BARE, LOCUST, Sends
+
+ROUNDS = 12
+PRICES = {NOTHING: 1.0, LEDGER: 1.02, EXPORTER: 1.03, EVENTS: 1.8, MULTIPROCESS: 1.2}
+
+
+def turns(prices: dict[str, float], seed: int = 1) -> dict[str, list[Turn]]:
+    """Rounds that drift together, with noise; a fiftieth of EXPORTER and half of EVENTS is a watcher."""
+    dice = np.random.default_rng(seed)
+    drift = 150 * dice.lognormal(0, 0.1, ROUNDS)
+    found = {}
+    for row in ROWS:
+        us = drift * prices[row] * dice.lognormal(0, 0.005, ROUNDS)
+        share = {EXPORTER: 0.02, EVENTS: 0.5}.get(row, 0.0)
+        found[row] = [
+            Turn(tasks_per_second=1e6 / one, worker_us=one * (1 - share), watcher_us=one * share) for one in us
+        ]
+    return found
+
+
+def by_name(figures: list[Figure]) -> dict[str, Figure]:
+    assert len({figure.name for figure in figures}) == len(figures)
+    return {figure.name: figure for figure in figures}
+
+
+def test_each_row_is_a_ratio_to_the_bare_worker_and_its_watcher_is_part_of_it() -> None:
+    found = by_name(rows.figures(turns(PRICES)))
+    whole = found[f"{EXPORTER}: all CPU, over the bare one"]
+    assert whole.low is not None
+    assert whole.high is not None
+    assert whole.low < 3.0 < whole.high
+    assert whole.value == pytest.approx(3, abs=1)
+    assert found[f"{EVENTS}: all CPU, over the bare one"].value == pytest.approx(80, abs=5)
+    assert found[f"{EVENTS}: Flower"].value == pytest.approx(found[f"{EVENTS}: worker"].value)
+    assert found[f"{EXPORTER}: exporter"].value == pytest.approx(found[f"{EXPORTER}: worker"].value / 49)
+    assert found[f"{LEDGER}: rate, of the bare one"].value == pytest.approx(1 / 1.02, rel=0.01)
+    assert all_ok(list(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({EXPORTER: 1.07}, [f"{EXPORTER}: all CPU, over the bare one"]),
+        ({EVENTS: 1.0}, [f"({ours}) / ({EVENTS}), all CPU" for ours in (LEDGER, EXPORTER)]),
+        ({MULTIPROCESS: 1.02}, [f"({ours}) / ({MULTIPROCESS}), all CPU" for ours in (LEDGER, EXPORTER)]),
+        ({NOTHING: 1.1}, []),
+    ],
+)
+def test_what_is_too_dear_or_not_clearly_cheaper_is_missed(change: dict[str, float], missed: list[str]) -> None:
+    assert [figure.name for figure in rows.figures(turns(PRICES | change)) if not figure.ok] == missed
+
+
+def test_cheaper_by_the_point_estimate_alone_is_not_clearly_cheaper() -> None:
+    noisy = turns(PRICES | {MULTIPROCESS: 1.032})
+    for number, turn in enumerate(noisy[MULTIPROCESS]):
+        noisy[MULTIPROCESS][number] = replace(turn, worker_us=turn.worker_us * (1.2 if number % 2 else 1 / 1.19))
+    found = by_name(rows.figures(noisy))[f"({EXPORTER}) / ({MULTIPROCESS}), all CPU"]
+    assert found.value < 1
+    assert not found.ok
+
+
+def test_rows_take_every_place_and_the_same_seed_gives_the_same_order() -> None:
+    drawn = rows.orders(200, seed=7)
+    assert drawn == rows.orders(200, seed=7) != rows.orders(200, seed=8)
+    assert all(sorted(order) == sorted(ROWS) for order in drawn)
+    assert {order.index(row) for order, row in itertools.product(drawn, ROWS)} == set(range(len(ROWS)))
+
+
+def sends(rate: float, rounds: int = 10) -> list[Sends]:
+    return [Sends(per_second=rate * drift, cpu_us=1e6 / rate / drift) for drift in np.linspace(1, 1.5, rounds)]
+
+
+@pytest.mark.parametrize(("rate", "ok"), [(951, True), (949, False), (1100, True)])
+def test_locust_has_to_send_as_fast_as_a_loop(rate: float, ok: bool) -> None:
+    *_, last = sending.figures("no confirms", {LOCUST: sends(rate), BARE: sends(1000)})
+    assert last.value == pytest.approx(rate / 1000)
+    assert last.ok is ok
+
+
+def test_rates_are_those_of_the_sends_alone() -> None:
+    answer = {"first_sent_ns": 1_000_000_000, "last_published_ns": 3_000_000_000, "sent": 500, "cpu_seconds": 0.25}
+    assert sending.of_locust(answer) == Sends(per_second=250, cpu_us=500)
+    assert sending.of_loop({"sent": 500, "seconds": 2, "cpu_seconds": 0.25}) == Sends(per_second=250, cpu_us=500)
+    assert schedule.capacity_of(answer) == 250
+
+
+def lags(p99_us: float) -> dict[str, list[dict[str, float]]]:
+    rounds = [{"p50": 90 * drift, "p99": p99_us * drift, "max": 9000 * drift} for drift in (0.9, 1.0, 1 / 0.9)]
+    return {"poisson": rounds, "constant": rounds}
+
+
+@pytest.mark.parametrize(("where", "p99_us", "ok"), [(ALONE, 990, True), (ALONE, 1010, False), (SHARED, 5000, True)])
+def test_a_generator_alone_has_to_keep_its_schedule(where: str, p99_us: float, ok: bool) -> None:
+    found = schedule.figures(where, [4000, 4100, 3900], lags(p99_us))
+    assert by_name(found)[f"{where}: poisson, p99"].value == pytest.approx(p99_us / 1000)
+    assert all_ok(found) is ok
+
+
+def test_schedules_are_at_half_of_the_capacity() -> None:
+    assert schedule.arrivals("poisson", 4000, 5, 3) == {"kind": "poisson", "rate": 2000, "seconds": 5, "seed": 3}
+    assert schedule.arrivals("constant", 4000, 5, 3) == {"kind": "constant", "rate": 2000, "seconds": 5}
+
+
+SECTIONS = [
+    Section(
+        part="one", title="of two", seconds=1.5, raw={"rounds": [1, 2]},
+        figures=[
+            Figure(name="a", value=1234.5, unit="tasks/s"),
+            Figure(name="bb", value=0.984, low=0.97, high=1.004, unit="times", limit="≥ 0.95"),
+            Figure(name="c", value=12.3, unit="s", limit="≤ 10 s", ok=False),
+        ],
+    ),
+    Section(part="two", title="of two", seconds=0, raw={}, figures=[], error="it did not come up"),
+]  # fmt: skip
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / record.NAME
+    record.save(path, SECTIONS, seed=1, quick=False, environment={"cpu": "x"})
+    assert record.load(path) == SECTIONS
+    assert '"ok": false' in path.read_text()
+
+
+def test_the_table_shows_value_interval_limit_and_what_was_missed() -> None:
+    shown = record.table(SECTIONS).splitlines()
+    assert shown[0] == "one: of two"
+    assert shown[1].split() == ["a", "1,234", "tasks/s"]
+    assert shown[2].split() == ["bb", "0.984", "[0.970,", "1.00]", "times", "≥", "0.95", "ok"]
+    assert shown[3].endswith("≤ 10 s  MISSED")
+    assert shown[-1] == "  NOT MEASURED: it did not come up"
+
+
+def test_a_document_gets_the_table_between_its_markers() -> None:
+    document = f"before\n{record.BEGIN}\nold\n{record.END}\nafter\n"
+    once = record.into(document, SECTIONS)
+    assert "old" not in once
+    assert "| c | 12.30 | s | ≤ 10 s | MISSED |" in once
+    assert once.startswith("before\n")
+    assert once.endswith("\nafter\n")
+    assert record.into(once, SECTIONS) == once
+    with pytest.raises(ValueError, match="no place"):
+        record.into("nothing", SECTIONS)
+
+
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"parts": [{"part": "one"}]}')
+    with pytest.raises(ValueError, match="no record"):
+        record.load(tmp_path / "x.json")
+
+
+def test_every_module_is_a_part() -> None:
+    found = all_parts()
+    assert {"analysis", "hooks", "publish", "rows", "schedule"} <= set(found)
+    assert all(part.TITLE and callable(part.measure) for part in found.values())
