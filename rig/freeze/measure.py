@@ -1,0 +1,171 @@
+"""Runs an open-loop and a closed-loop load of the same rate, and lets the broker stand still in the middle of each.
+
+The loads are those of loadtests/, by Locust, in a container beside a worker, a broker and a result store of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rig.errors import StackError
+from rig.experiment.bench import Site
+from rig.experiment.environment import describe
+from rig.freeze.record import CLOSED, OPEN, Loop, Record
+from rig.ledger.account import Account, account
+from rig.ledger.reader import read_ledger
+from rig.ledger.tasks import Tasks, build
+from rig.load.ids import run_digits
+from rig.selfbench import site
+from rig.stack.compose import Compose
+from rig.stack.docker import docker
+from rig.stack.paths import Checkout
+from rig.stack.start import say
+
+USERS = 10  # as many as Locust starts, and as Celery's pool has connections
+WARM_S = 2.0  # before the window: connections are made and caches filled
+SPARE_S = 8.0  # for Locust to start its users, and to send late what the freeze held up
+PATIENCE_S = 60.0  # for the first task to be sent, and for the worker to end the last one
+LAST_WORDS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A load of `rate` tasks a second for `seconds`, in the middle of which the broker stands still for `freeze` s."""
+
+    rate: float
+    seconds: float
+    freeze: float
+
+    def command(self, loop: str) -> list[str]:
+        """Return Locust's command line: the same mean rate from a schedule, or from users who wait for the broker."""
+        whole = WARM_S + self.seconds
+        pace = {
+            OPEN: ["-f", "/srv/loadtests/bursts.py", "--arrivals", f"constant rate={self.rate:g} seconds={whole:g}"],
+            CLOSED: ["-f", "/srv/loadtests/noop.py", "--tasks-per-second", f"{self.rate / USERS:g}"],
+        }
+        users = ["-u", str(USERS), "-r", str(USERS), "-t", f"{whole + SPARE_S:g}s"]
+        return ["locust", "--headless", "--only-summary", *users, *pace[loop]]
+
+
+def measure(checkout: Checkout, plan: Plan) -> Record:
+    """Measure both loops on containers of their own. Raises BadInput (pre-flight) and StackError."""
+    load_before = os.getloadavg()[0]
+    with site.running(checkout, services(checkout.root / "compose")) as (compose, ledger):
+        frozen = {loop: _run(compose, ledger, plan, loop) for loop in (OPEN, CLOSED)}
+        tasks, drawn = _account(ledger)
+        here = Site(topology=site.TOPOLOGY, compose=compose, cells=[])
+        environment = describe(checkout.root, [here], {}, load_before)
+        return Record(
+            rate=plan.rate, seconds=plan.seconds, users=USERS,
+            loops={loop: _loop(tasks, loop, plan.seconds, *frozen[loop]) for loop in frozen},
+            account={
+                "sent": drawn.sent, "confirmed": drawn.confirmed, "executed": drawn.executed,
+                "lost": len(drawn.lost), "duplicated": len(drawn.duplicated), "unexpected": len(drawn.unexpected),
+            },
+            environment=environment,
+        )  # fmt: skip
+
+
+def services(compose: Path) -> dict[str, Any]:
+    """Return the worker that executes everything and the container in which Locust runs."""
+    base = str(compose / "celery.yaml")
+    common = {"volumes": ["{ledger}:/ledger"], "mem_limit": "512m", "restart": "no"}
+    consume = ["-Q", "short", "-n", "freeze@%h", "--loglevel", "WARNING"]
+    return {
+        "worker": {
+            "extends": {"file": base, "service": "celery"},
+            "command": ["celery", "-A", "app", "worker", "--pool", "solo", *consume],
+            "environment": {"RIG_ROLE": "worker"}, **common,
+        },
+        "locust": {"extends": {"file": base, "service": "locust"}, "command": ["sleep", "infinity"], **common},
+    }  # fmt: skip
+
+
+def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, int]:
+    """Run one load with a freeze in its middle; return when that began and ended, in monotonic nanoseconds."""
+    say(f"{loop} loop: {plan.rate:g} tasks a second, the broker stands still for {plan.freeze:g} s in the middle")
+    broker = next(each.id for each in compose.ps() if each.service == "rabbitmq")
+    failures: list[StackError] = []
+
+    def locust() -> None:
+        words = ["exec", "-T", "-e", f"RIG_RUN_ID={run_digits(loop)}", "locust", *plan.command(loop)]
+        try:
+            compose.run(*words, timeout=plan.seconds + WARM_S + SPARE_S + PATIENCE_S)
+        except StackError as error:
+            failures.append(error)
+
+    load = threading.Thread(target=locust)
+    load.start()
+    try:
+        first = _first(ledger, loop, load)
+        middle = first / 1e9 + WARM_S + (plan.seconds - plan.freeze) / 2
+        time.sleep(max(middle - time.monotonic(), 0))
+        frozen = _freeze(broker, plan.freeze)
+    finally:
+        load.join()
+    if failures:
+        raise StackError(f"the {loop} loop's Locust failed:\n{str(failures[0])[-LAST_WORDS:]}")
+    return frozen
+
+
+def _freeze(container: str, seconds: float) -> tuple[int, int]:
+    """Stop every process of a container for `seconds`; return from when to when it surely stood still."""
+    docker("pause", container)
+    try:
+        begin = time.monotonic_ns()
+        time.sleep(seconds)
+        return begin, time.monotonic_ns()
+    finally:
+        docker("unpause", container)
+
+
+def _first(ledger: Path, loop: str, load: threading.Thread) -> int:
+    """Wait until a load has sent something, and return when its first task was due."""
+    deadline = time.monotonic() + PATIENCE_S
+    while load.is_alive() and time.monotonic() < deadline:
+        due = _due(build(read_ledger(ledger)), loop)
+        if len(due):
+            return int(due.min())
+        time.sleep(0.05)
+    raise StackError(f"the {loop} loop's Locust has sent nothing")
+
+
+def _mine(tasks: Tasks, loop: str) -> Any:
+    return np.char.startswith(tasks.id, run_digits(loop).encode()) & (tasks.sent > 0)
+
+
+def _due(tasks: Tasks, loop: str) -> Any:
+    return np.where(tasks.planned > 0, tasks.planned, tasks.sent)[_mine(tasks, loop)]
+
+
+def _account(ledger: Path) -> tuple[Tasks, Account]:
+    """Wait until everything that the broker confirmed has been executed, and account for it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        segments = read_ledger(ledger)
+        tasks = build(segments)
+        if not ((tasks.confirmed > 0) & (tasks.ends == 0)).any() or time.monotonic() > deadline:
+            return tasks, account(tasks, segments)
+        time.sleep(0.5)
+
+
+def _loop(tasks: Tasks, loop: str, seconds: float, begin: int, end: int) -> Loop:
+    """Return what a load has measured in its window: from the end of the warm-up on, for `seconds`."""
+    due = _due(tasks, loop)
+    published = tasks.published[_mine(tasks, loop)]
+    start = due.min() + round(WARM_S * 1e9)
+    inside = (due >= start) & (due < start + round(seconds * 1e9))
+    at, confirmed = due[inside] - start, published[inside] > 0
+    latency = published[inside] - due[inside]
+    order = np.argsort(at[confirmed], kind="stable")
+    return Loop(
+        at=at[confirmed][order] / 1e9, latency=latency[confirmed][order] / 1e9,
+        frozen=((begin - int(start)) / 1e9, (end - int(start)) / 1e9), failed=int((~confirmed).sum()),
+    )  # fmt: skip
