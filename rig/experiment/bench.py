@@ -22,7 +22,7 @@ from rig.experiment.meters import Server
 from rig.stack import build, cgroups, images, preflight, start, up
 from rig.stack.cgroups import Cgroup
 from rig.stack.compose import Compose
-from rig.stack.docker import docker
+from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 
 RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
@@ -74,7 +74,8 @@ class Running:
 
     def pause(self) -> None:
         """Stop every process of the workers where it is."""
-        docker("pause", *self.workers)
+        for worker in self.workers:
+            pause(worker)
 
     def unpause(self) -> None:
         """Let the workers go on."""

@@ -24,7 +24,7 @@ from rig.ledger.tasks import Tasks, build
 from rig.load.ids import run_digits
 from rig.selfbench import site
 from rig.stack.compose import Compose
-from rig.stack.docker import docker
+from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 
@@ -117,7 +117,7 @@ def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, in
 
 def _freeze(container: str, seconds: float) -> tuple[int, int]:
     """Stop every process of a container for `seconds`; return from when to when it surely stood still."""
-    docker("pause", container)
+    pause(container)
     try:
         begin = time.monotonic_ns()
         time.sleep(seconds)

@@ -19,7 +19,7 @@ from rig.selfbench.marks import METRICS_PORT
 from rig.selfbench.rows import EVENTS, EXPORTER, LEDGER, MULTIPROCESS, NOTHING, Turn
 from rig.stack import cgroups
 from rig.stack.compose import Compose
-from rig.stack.docker import docker
+from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 
 PROFILE = "rows"  # of all containers that are not there from the start
@@ -29,7 +29,6 @@ LOOK_S = 0.5  # how often the watcher is looked at when the worker is done
 QUIET = 0.05  # of a processor: a watcher below that is done, too
 WATCHER_S = 60  # for it to be done
 READY_S = 60
-PAUSE_TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ class Bench:
         self._feeder.ask("fill", tasks=WARM_TASKS)
         self._feeder.ask("await_end")
         groups = {"worker": [_cgroup(worker)]} | ({"watcher": [_cgroup(self._ids[way.watcher])]} if way.watcher else {})
-        _pause(worker)
+        pause(worker)
         try:
             filled = self._feeder.ask("fill", tasks=tasks)["tasks"]
             before = cgroups.read(groups)
@@ -118,18 +117,6 @@ class Bench:
                 time.sleep(0.1)
             else:
                 return lambda: _get(url)
-
-
-def _pause(container: str) -> None:
-    """Stop all of a container's processes. On a busy machine runc gives up now and then: "unable to freeze"."""
-    for _ in range(PAUSE_TRIES - 1):
-        try:
-            docker("pause", container)
-        except StackError:
-            time.sleep(0.5)
-        else:
-            return
-    docker("pause", container)
 
 
 def _get(url: str) -> None:

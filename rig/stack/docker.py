@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rig.errors import BadInput, StackError
 
 QUICK = 60.0  # seconds; for commands that only ask
+PAUSE_TRIES = 5
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -47,6 +49,21 @@ def answers(*arguments: str, timeout: float = QUICK) -> str | None:
         return docker(*arguments, timeout=timeout)
     except (BadInput, StackError):
         return None
+
+
+def pause(container: str) -> None:
+    """Stop all of a container's processes where they are. StackError where that fails every time.
+
+    On a busy machine runc gives up now and then ("unable to freeze"), and leaves them running.
+    """
+    for _ in range(PAUSE_TRIES - 1):
+        try:
+            docker("pause", container)
+        except StackError:
+            time.sleep(0.5)
+        else:
+            return
+    docker("pause", container)
 
 
 def shown(arguments: Sequence[str]) -> str:
