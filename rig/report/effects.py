@@ -14,7 +14,12 @@ from rig.report.markup import Scale, tag, text
 from rig.report.table import short
 
 WIDEST = 4.0  # ratios beyond this (either way) are drawn as an arrow at the edge
-TICKS = {1.6: (0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.4), WIDEST: (0.25, 0.5, 0.7, 1, 1.5, 2, 4)}  # by end of the axis
+TICKS = {  # by end of the axis
+    1.25: (0.8, 0.9, 1, 1.1, 1.25),
+    1.6: (0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5),
+    2.5: (0.4, 0.5, 0.7, 1, 1.5, 2, 2.5),
+    WIDEST: (0.25, 0.5, 0.7, 1, 1.5, 2, 4),
+}
 MIDDLE = 11.0  # of a row's drawing of 22 px
 
 CAPTION = """\

@@ -41,8 +41,8 @@ def figure(result: Result, shapes: Shapes) -> str:
         inside = [_box(turn, shapes, boxes[turn.round], y) for turn in own]
         parts += [_lane(result, cell, y), tag("g", *inside, class_=names.colour(result, cell))]
     drawing = svg(WIDTH, height + 6, "tasks a second over time, by cell and round", *parts)
-    widths = ", ".join(f"{x.high:.1f}" for x in boxes.values())
-    told = f"The vertical scale is tasks a second. Steps of {shapes.bin_s:g} s; the boxes are {widths} s wide."
+    lengths = sorted(x.high for x in boxes.values())
+    told = f"Vertical: tasks a second. Steps of {shapes.bin_s:g} s; boxes of {lengths[0]:.1f} to {lengths[-1]:.1f} s."
     shown = tag("div", drawing, class_="scroll wide")
     return tag("figure", _legend(), shown, tag("p", text(told), class_="note"), tag("figcaption", text(CAPTION)))
 

@@ -22,6 +22,7 @@ INK, FAINT, GRID = "#1f2933", "#8a94a0", "#e4e8ec"
 COLOURS = ("#44515e", "#0b62b8", "#c2571a", "#1d7f4e", "#7a3fb0", "#a98307", "#b3246b")
 WIDEST = 4.0  # ratios beyond this (either way) are drawn as an arrow at the edge
 NARROW = 1.6
+MOST = 36  # ratios in a picture
 NARROW_TICKS = (0.7, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 1.4)
 WIDE_TICKS = (0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4)
 STYLE = {
@@ -31,7 +32,11 @@ STYLE = {
 
 
 def draw(result: Result, rows: Sequence[Row], path: Path, title: str) -> None:
-    """Write the picture to `path` (its suffix says the format)."""
+    """Write the picture to `path` (its suffix says the format).
+
+    Of `rows` as many as a picture has room for, the judged measure among them: report.html has them all.
+    """
+    rows = _fitting(result, rows)
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         tall = (0.12 + 0.17 * len(result.experiment.variants)) * len(rows) + 1.7
         figure = Figure(figsize=(11, tall), layout="constrained", facecolor="white")
@@ -40,6 +45,13 @@ def draw(result: Result, rows: Sequence[Row], path: Path, title: str) -> None:
         _rounds(right, result)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         figure.savefig(path, dpi=150)
+
+
+def _fitting(result: Result, rows: Sequence[Row]) -> list[Row]:
+    room = max(1, MOST // (len(result.experiment.variants) - 1))
+    judged = result.experiment.expectation.measure
+    kept = sorted(rows, key=lambda row: row.measure != judged)[:room]
+    return [row for row in rows if row in kept]
 
 
 def _ratios(axes: Axes, result: Result, rows: Sequence[Row]) -> None:

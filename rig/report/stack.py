@@ -22,7 +22,7 @@ LABELLED = 7.0  # percent of the longest bar: a narrower stage has no room for i
 CAPTION = """\
 Where the time of a task goes under the paced load, from its planned moment until its execution ended, on one scale
 for all cells. Stages are means, because only means add up to the whole; a mean is moved by few slow tasks, and the
-black mark says where the median of the whole is. Pale stages are waits, strong ones are work. A bad one: a generator
+notches say where the median of the whole is. Pale stages are waits, strong ones are work. A bad one: a generator
 lag that can be seen at all (the load was late, which is no fault of Celery), or a first bar and its twin (A/A) that
 differ as much as two variants do."""
 
@@ -40,10 +40,11 @@ def figure(result: Result, shapes: Shapes) -> str:
     longest = max(max(sum(stack.us.values()), stack.median_us) for stack in found.values())
     parts = [_legend()]
     for kind in names.kinds(result):
-        bars = [_bar(result, cell, stack, longest) for (of, cell), stack in found.items() if of == kind]
+        own = {cell: stack for (of, cell), stack in found.items() if of == kind}
+        bars = (_bar(result, cell, stack, longest) for cell, stack in own.items())
         heading = tag("h3", text(f"{kind} tasks" if kind else "all tasks")) if len(names.kinds(result)) > 1 else ""
-        parts += [heading, tag("div", *bars, class_="bars")]
-    return tag("figure", *parts, _numbers(result, found), tag("figcaption", text(CAPTION)))
+        parts += [heading, tag("div", *bars, class_="bars"), _numbers(result, own)]
+    return tag("figure", *parts, tag("figcaption", text(CAPTION)))
 
 
 def _legend() -> str:
@@ -61,8 +62,8 @@ def _bar(result: Result, cell: str, stack: Stack, longest: float) -> str:
         share = 100 * max(0.0, stack.us[stage]) / longest
         parts.append(_segment(stage, place, share, stack.us[stage]))
         place += share
-    median = 100 * stack.median_us / longest
-    parts.append(tag("line", x1=f"{median:.2f}%", x2=f"{median:.2f}%", y1=0, y2=30, class_="median"))
+    median = f"{100 * stack.median_us / longest:.2f}%"
+    parts += [tag("line", x1=median, x2=median, y1=y, y2=y + 6, class_="median") for y in (-1, 25)]
     label = f"{names.called(result, cell)}: " + ", ".join(f"{TITLES[s][0]} {stack.us[s]:,.0f} µs" for s in STAGES)
     drawing = tag("svg", *parts, class_="bar", width="100%", height=30, role="img", aria_label=label)
     head = tag("span", tag("b", text(names.called(result, cell))), text(f" {duration(total)}"), class_="barhead")
@@ -78,8 +79,8 @@ def _segment(stage: str, place: float, share: float, us: float) -> str:
     return block + tag("text", text(duration(us)), x=where, y=19, text_anchor="middle", class_=f"in {stage}")
 
 
-def _numbers(result: Result, found: dict[tuple[str, str], Stack]) -> str:
-    heads = [" · ".join(filter(None, (kind, names.called(result, cell)))) for kind, cell in found]
+def _numbers(result: Result, found: dict[str, Stack]) -> str:
+    heads = [names.called(result, cell) for cell in found]
     lines = [[TITLES[stage][0], *(f"{stack.us[stage]:,.0f}" for stack in found.values())] for stage in STAGES]
     lines += [
         ["mean of the whole", *(f"{sum(stack.us.values()):,.0f}" for stack in found.values())],

@@ -129,7 +129,9 @@ i.swatch.finished { background: var(--v1); opacity: 0.75; }
   svg .in { display: none; }
 }
 @media print {
-  body { font-size: 10.5pt; } main { max-width: none; padding: 0; } nav { display: none; }
+  :root { --paper: #fff; }
+  body { font-size: 10pt; orphans: 3; widows: 3; } table { font-size: 8.5pt; }
+  main { max-width: none; padding: 0; } nav { display: none; }
   h2 { margin-top: 24pt; break-after: avoid; } h3 { break-after: avoid; }
   tbody, tr, .wide, .bars, figcaption, pre { break-inside: avoid; }
   .scroll { overflow: visible; } .wide svg { min-width: 0; }
