@@ -1,0 +1,59 @@
+"""docs/method.md says the numbers that the engine uses, and its table comes from the experiment as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rig.experiment import check, stats
+from rig.experiment.read_spec import load_experiment
+from rig.experiment.record import FOREIGN_LIMIT
+from rig.experiment.result import FILE, load
+from rig.experiment.search import FLOOR, PROBES
+from rig.experiment.spec import Experiment, Kind, Load
+from rig.experiment.turn import WARM_TASKS
+from rig.selfbench import truth
+from rig.stack.paths import Checkout
+
+ROOT = Path(__file__).parents[2]
+PROSE = " ".join((ROOT / "docs" / "method.md").read_text().split())
+RECORD = ROOT / "docs" / "runs" / "truth"
+WORDS = {5: "five", 11: "eleven", 12: "twelve", 0.1: "a tenth"}
+DEFAULT = Load(kinds=(Kind(task="app.noop"),))
+ROUNDS = Experiment.__dataclass_fields__["rounds"].default
+
+SAID = [
+    f"{WARM_TASKS} tasks, not measured",
+    f"{DEFAULT.users} users publish {DEFAULT.backlog:,} tasks",
+    f"an open-loop load for {DEFAULT.seconds:g} s",
+    f"a share ({DEFAULT.share:.0%}) of what",
+    f"{WORDS[PROBES]} more paced loads",
+    f"between {WORDS[FLOOR]} of the cell's drain rate and all of it",
+    f"There are at most {WORDS[ROUNDS]}, after a warm-up round",
+    f"with {WORDS[ROUNDS]} rounds, {WORDS[ROUNDS - 1]} degrees of freedom",
+    f"Student's t interval, {stats.CONFIDENCE:.0%}",
+    f"Student's t is asked for {stats.STOPPING:.0%} and not for {stats.CONFIDENCE:.0%}",
+    f"Above {FOREIGN_LIMIT:.0%} of the machine in any phase",
+    f"others used more than {FOREIGN_LIMIT:.0%} of the machine's CPU",
+    f"less than {1 - check.MISSED_RATE:.0%} of the rate it was offered",
+    f"more than {check.BUSY_LIMIT:.0%} of a core",
+    f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)",
+    f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
+    f"more than {check.CLOCK_LIMIT_MS:g} ms apart",
+    f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance stops one run in a thousand)",
+    f"an interval of {truth.SURE:.1%} does not hold the truth",
+]
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_method_is_described_with_the_engines_own_numbers(said: str) -> None:
+    assert said in PROSE
+
+
+@pytest.mark.skipif(not (RECORD / FILE).exists(), reason="not measured yet")
+def test_the_record_of_known_differences_was_measured_with_the_file_as_it_is() -> None:
+    measured = load(RECORD).experiment
+    now = load_experiment(ROOT / truth.FILE, Checkout(root=ROOT, settings={}).topologies())
+    assert measured == replace(now, path=Path(truth.FILE)), "truth.toml has changed since: rig selfbench truth"
