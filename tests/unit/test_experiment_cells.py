@@ -11,6 +11,8 @@ from celery.app.amqp import Queues
 
 from rig.experiment import cells
 from rig.experiment.spec import CONTROL, Kind, Variant, WorkerSpec
+from rig.load.client import make_app
+from rig.load.target import Target
 
 
 @pytest.fixture
@@ -102,3 +104,13 @@ def test_queues_on_redis_are_lists_behind_a_direct_exchange(tmp_path: Path) -> N
 def test_settings_of_a_variant_win_over_the_engines(tmp_path: Path) -> None:
     variant = Variant(name="a", settings={"task_routes": {"app.noop": {"queue": "x"}}})
     assert cells.Cell(name="a", variant=variant, ledger=tmp_path).settings()["task_routes"]["app.noop"]
+
+
+def test_a_generator_knows_the_queues_of_its_cell_as_the_workers_do(tmp_path: Path) -> None:
+    cell = cells.Cell(name="a", variant=Variant(name="a"), ledger=tmp_path)
+    target = Target(
+        topology="rabbitmq", broker_url="memory://", result_url="", ledger=tmp_path, settings=cell.settings()
+    )
+    queues = make_app(target, cell.queues).amqp.queues
+    assert list(queues) == ["bench.a"]
+    assert (queues["bench.a"].exchange.type, queues["bench.a"].no_declare) == ("topic", None)
