@@ -46,4 +46,5 @@ def _line(directory: Path) -> list[str]:
         report = conclude(load(directory))
     except BadInput as error:
         return [directory.name, "", "unreadable", error.problems[0]]
-    return [directory.name, str(report.result.experiment.rounds), report.verdict.word, report.verdict.because]
+    rounds = f"{len(report.result.whole_rounds)} of {report.result.experiment.rounds}"
+    return [directory.name, rounds, report.verdict.word, report.verdict.because]

@@ -1,1 +1,1 @@
-"""What a person gets to see of a run: the table, report.md and the plot, all made from result.json alone."""
+"""What a person gets to see of a run: table, report.md, report.html and plot, all from result.json and shapes.json."""

@@ -31,6 +31,7 @@ class Report:
         if self.rows:
             shown = [table.as_text(block.titles, block.lines) for block in table.blocks(self.result, self.rows)]
             parts = [*shown, quotable(self.result, self.rows), *parts]
+        parts += [f"threshold {'kept' if held.kept else 'missed'}: {held.said}" for held in self.verdict.thresholds]
         parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in self.verdict.invalid]
         parts += [f"mind: {said}." for said in warnings(self.result)]
         return "\n\n".join(parts)
