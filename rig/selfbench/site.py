@@ -59,7 +59,7 @@ def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[C
             yield compose, ledger
     finally:
         with interrupts.ignored():
-            compose.down(volumes=True, grace_s=1)
+            replace(compose, profiles=["*"]).down(volumes=True, grace_s=1)  # without one, what is in a profile stays
             shutil.rmtree(directory, ignore_errors=True)
 
 
