@@ -25,7 +25,7 @@ from rig.stack.paths import Checkout
 PROFILE = "rows"  # of all containers that are not there from the start
 WARM_TASKS = 500
 SETTLE_S = 0.2  # the worker's last acks and events
-LOOK_S = 0.5  # how often the watcher is looked at when the worker is done
+LOOK_S = 0.25  # how often the watcher is looked at when the worker is done; the last scrape had the exporter read all
 QUIET = 0.05  # of a processor: a watcher below that is done, too
 WATCHER_S = 60  # for it to be done
 READY_S = 60
