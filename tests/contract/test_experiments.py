@@ -11,7 +11,7 @@ import pytest
 
 from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import FILE, load
-from rig.experiment.spec import Experiment, differing
+from rig.experiment.spec import Experiment
 from rig.stack.paths import Checkout
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +39,8 @@ def read(path: Path) -> Experiment:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_experiment_names_a_public_claim_and_varies_what_it_says(path: Path) -> None:
-    experiment = read(path)
+    experiment = read(path)  # which raises BadInput where the variants differ in other factors than it says
     assert experiment.source.startswith("https://")
-    assert experiment.factors == differing(experiment.variants)
     assert path.read_text().startswith("# ")  # what it stresses, how to read it
 
 
