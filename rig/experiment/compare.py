@@ -38,7 +38,6 @@ class Row:
 def compare(result: Result) -> list[Row]:
     """Return a row for each measure; none while there are fewer than two whole rounds."""
     rows = []
-    level = stats.STOPPING if result.experiment.stop_at else stats.CONFIDENCE
     for measure in measures(result.experiment):
         values = result.by_cell(measure)
         baseline = values[result.experiment.baseline.name]
@@ -47,12 +46,17 @@ def compare(result: Result) -> list[Row]:
         positive = {cell for cell, column in values.items() if min(column) > 0}
         means = {cell: stats.geometric_mean(column) if cell in positive else 0.0 for cell, column in values.items()}
         ratios = {
-            cell: stats.paired_ratio(baseline, column, level)
+            cell: stats.paired_ratio(baseline, column, level(result))
             for cell, column in values.items()
             if cell != result.experiment.baseline.name and {cell, result.experiment.baseline.name} <= positive
         }
         rows.append(Row(measure=measure, means=means, ratios=ratios))
     return rows
+
+
+def level(result: Result) -> float:
+    """Return what a run's intervals ask of Student's t, so that they are intervals of 95%."""
+    return stats.STOPPING if result.experiment.stop_at else stats.CONFIDENCE
 
 
 def ratio_of(rows: Sequence[Row], measure: str, variant: str) -> Interval | None:

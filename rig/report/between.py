@@ -14,7 +14,7 @@ from typing import Any
 
 from rig.errors import BadInput
 from rig.experiment import stats
-from rig.experiment.compare import WIDE, percent
+from rig.experiment.compare import WIDE, level, percent
 from rig.experiment.measure import measures, named
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
@@ -64,8 +64,9 @@ def _effect(first: Result, second: Result, measure: str, variant: str) -> Effect
         return None
     one, two = ([b / a for a, b in zip(base, other, strict=True)] for base, other in pairs)
     return Effect(
-        measure=measure, variant=variant, first=stats.paired_ratio(*pairs[0]), second=stats.paired_ratio(*pairs[1]),
-        change=stats.independent_ratio(one, two),
+        measure=measure, variant=variant, first=stats.paired_ratio(*pairs[0], level(first)),
+        second=stats.paired_ratio(*pairs[1], level(second)),
+        change=stats.independent_ratio(one, two, max(level(first), level(second))),
     )  # fmt: skip
 
 

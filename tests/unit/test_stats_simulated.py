@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ import pytest
 import scipy.stats as reference
 
 from rig.experiment import result, stats
+from rig.experiment.compare import compare, ratio_of
 from rig.experiment.plan import may_stop, narrow_enough, schedule
 from rig.experiment.spec import CONTROL, Experiment
+from tests.unit import made_up
 
 RECORDS = Path(__file__).parents[2] / "docs" / "runs"
 MEASURE = "worker_cpu"
@@ -147,6 +149,16 @@ def test_a_run_that_stops_early_covers_the_truth_all_the_same(
     experiments = request.getfixturevalue(machine)
     missed = sum(one.stopped(percent).clear_of_one for one in experiments)
     assert missed <= reference.binom.ppf(SURE, len(experiments), FALSE_ALARMS)
+
+
+def test_the_engine_makes_the_allowance_where_a_run_may_stop_early_and_only_there() -> None:
+    seen = made_up.result()
+    values = seen.by_cell(MEASURE)
+    base, variant = seen.experiment.baseline.name, seen.experiment.variants[1].name
+    for stop_at, asked in ((0.0, stats.CONFIDENCE), (2.0, stats.STOPPING)):
+        run = replace(seen, experiment=replace(seen.experiment, stop_at=stop_at))
+        expected = stats.paired_ratio(values[base], values[variant], asked)
+        assert ratio_of(compare(run), MEASURE, variant) == expected
 
 
 def test_without_the_allowance_they_would_not(steady: list[Simulated]) -> None:
