@@ -28,7 +28,8 @@ from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 
-USERS = 10  # as many as Locust starts, and as Celery's pool has connections
+OPEN_USERS = 10  # as many as Locust starts, and as Celery's pool has connections
+USER_RATE = 50.0  # tasks a second of a closed-loop user, who has one task under way at a time
 WARM_S = 2.0  # before the window: connections are made and caches filled
 SPARE_S = 8.0  # for Locust to start its users, and to send late what the freeze held up
 PATIENCE_S = 60.0  # for the first task to be sent, and for the worker to end the last one
@@ -43,15 +44,21 @@ class Plan:
     seconds: float
     freeze: float
 
+    @property
+    def users(self) -> int:
+        """How many users the closed loop has: as many requests can be under way when the broker stops."""
+        return max(1, round(self.rate / USER_RATE))
+
     def command(self, loop: str) -> list[str]:
         """Return Locust's command line: the same mean rate from a schedule, or from users who wait for the broker."""
         whole = WARM_S + self.seconds
         pace = {
             OPEN: ["-f", "/srv/loadtests/bursts.py", "--arrivals", f"constant rate={self.rate:g} seconds={whole:g}"],
-            CLOSED: ["-f", "/srv/loadtests/noop.py", "--tasks-per-second", f"{self.rate / USERS:g}"],
+            CLOSED: ["-f", "/srv/loadtests/noop.py", "--tasks-per-second", f"{self.rate / self.users:g}"],
         }
-        users = ["-u", str(USERS), "-r", str(USERS), "-t", f"{whole + SPARE_S:g}s"]
-        return ["locust", "--headless", "--only-summary", *users, *pace[loop]]
+        users = str(OPEN_USERS if loop == OPEN else self.users)
+        length = f"{whole + SPARE_S:g}s"
+        return ["locust", "--headless", "--only-summary", "-u", users, "-r", users, "-t", length, *pace[loop]]
 
 
 def measure(checkout: Checkout, plan: Plan) -> Record:
@@ -63,7 +70,7 @@ def measure(checkout: Checkout, plan: Plan) -> Record:
         here = Site(topology=site.TOPOLOGY, compose=compose, cells=[])
         environment = describe(checkout.root, [here], {}, load_before)
         return Record(
-            rate=plan.rate, seconds=plan.seconds, users=USERS,
+            rate=plan.rate, seconds=plan.seconds, users=plan.users,
             loops={loop: _loop(tasks, loop, plan.seconds, *frozen[loop]) for loop in frozen},
             account={
                 "sent": drawn.sent, "confirmed": drawn.confirmed, "executed": drawn.executed,

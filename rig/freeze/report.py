@@ -47,6 +47,7 @@ def table(record: Record) -> Iterator[str]:
     both = [record.loops[OPEN], record.loops[CLOSED]]
     yield "| | open loop | closed loop |"
     yield "|---|---:|---:|"
+    yield _row("users who wait for the broker", "none", f"{record.users}")
     yield _row("requests in the window", *(f"{len(loop.at):,}" for loop in both))
     yield _row("failed", *(f"{loop.failed:,}" for loop in both))
     yield _row("took a tenth of the freeze or more", *(f"{loop.felt:,}" for loop in both))
