@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from rig.experiment.result import Result
 from rig.experiment.shapes import STAGES, Shapes, Stack
 from rig.report import names
@@ -89,4 +91,6 @@ def _numbers(result: Result, found: dict[str, Stack]) -> str:
     ]
     if any(stack.partial for stack in found.values()):
         lines.append(["tasks left out: a stamp is missing", *(f"{stack.partial:,}" for stack in found.values())])
-    return table(["µs a task", *heads], lines, "numbers")
+    told = [TITLES[stage][1] for stage in STAGES]
+    lines = [[*line, what] for line, what in zip_longest(lines, told, fillvalue="")]
+    return table(["µs a task", *heads, "what it is"], lines, "numbers")

@@ -1,9 +1,11 @@
 """result.json holds everything a report needs, and the report says it plainly."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import made_up
+import made_up_shapes
 import pytest
 
 from rig.errors import BadInput
@@ -63,6 +65,24 @@ def test_what_was_lost_and_duplicated_stands_in_the_table() -> None:
     lines = {line[0]: line for line in table.blocks(run, report.rows)[0].lines}
     assert lines["lost"][2:4] == ["0", "2"]
     assert lines["duplicated"][2:4] == ["0", "0"]
+
+
+def test_each_variant_has_a_table_of_its_own_that_fits_a_terminal() -> None:
+    names = ("one", "two", "three", "four", "five", "six", "seven")
+    report = conclude(made_up_shapes.many(names, ("short", "long")))
+    shown = table.blocks(report.result, report.rows)
+    assert [block.variant for block in shown] == list(names[1:])
+    for block in shown:
+        assert len(block.lines) == len(report.rows) + 2
+        assert max(map(len, table.as_text(block.titles, block.lines).splitlines())) < 140
+    assert all(f"{name} / one [95%]" in report.summary for name in names[1:])
+
+
+def test_a_sentence_begins_with_a_capital_and_keeps_the_others() -> None:
+    run = made_up.result()
+    expectation = replace(run.experiment.expectation, measure="worker_cpu", change="lower")
+    judged = replace(run, experiment=replace(run.experiment, expectation=expectation))
+    assert "\n\nCPU a task: worker with “ignored” instead of “stored”: 4" in conclude(judged).summary
 
 
 def test_text_table_has_one_width_a_column() -> None:
