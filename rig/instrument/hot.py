@@ -12,7 +12,9 @@ import functools
 import re
 import threading
 from collections.abc import Callable
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from time import monotonic_ns
+from types import CodeType, MethodType
 from typing import Any
 
 from celery import states
@@ -92,26 +94,27 @@ def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, runn
     @functools.wraps(strategy)
     def received(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         now = monotonic_ns()
-        headers, slot = message.headers, None
+        headers = message.headers
         try:
             task_id, first = headers["id"], firsts[message.delivery_info["routing_key"]]
-            raw, segment = task_id.encode(), writer.segment
+            raw = task_id.encode()
+            if headers["retries"] or len(raw) > ID_BYTES:
+                raise KeyError
             # Writer.claim_received once more: the call and its arguments would be a tenth of the whole price.
-            if not headers["retries"] and len(raw) <= ID_BYTES:
-                base = segment.next_word()
-                if base < segment.end:
-                    claim_first(segment.buffer, base * 8, raw, first, now)
-                    slot = segment.words, base
-        except (KeyError, TypeError, AttributeError):
-            pass  # the first by this routing key, or a client whose headers are not those of Celery
-        if slot is None:
-            slot = claim_odd(message, name, firsts, writer, now)
-        if slot is not None:
-            message.rig_slot = slot
-            if running.one_by_one:
-                running.next_id, running.next_slot = headers["id"], slot
-            elif running.waiting is not None:
-                running.waiting[headers["id"]] = slot
+            segment = writer.segment
+            slot = segment.next_slot()
+            claim_first(segment.buffer, slot[1] * 8, raw, first, now)
+        except (KeyError, TypeError, AttributeError, StopIteration):
+            # A retry, a long id, the first by this routing key, the end of the segment, headers that are not Celery's.
+            odd = claim_odd(message, name, firsts, writer, now)
+            if odd is None:
+                return strategy(message, body, ack, reject, callbacks)
+            task_id, slot = headers["id"], odd
+        message.rig_slot = slot
+        if running.one_by_one:
+            running.next_id, running.next_slot = task_id, slot
+        elif running.waiting is not None:
+            running.waiting[task_id] = slot
         return strategy(message, body, ack, reject, callbacks)
 
     return received
@@ -161,19 +164,40 @@ def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: R
 
 
 def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
-    """Wrap `task.run`: body_done."""
+    """Wrap `task.run`: body_done. (Arguments that `run` does not take are refused before it: then it has no end.)"""
 
     @functools.wraps(run)
-    def timed(*args: Any, **kwargs: Any) -> Any:
+    def timed_bare() -> Any:
         try:
-            return run(*args, **kwargs)
+            return run()
         finally:
             # A task that calls another one as a function ends after it, and so overwrites the inner one's stamp.
             slot = running.current.slot
             if slot is not None:
                 slot[0][slot[1] + BODY_DONE] = monotonic_ns()
 
-    return timed
+    @functools.wraps(run)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        finally:
+            slot = running.current.slot
+            if slot is not None:
+                slot[0][slot[1] + BODY_DONE] = monotonic_ns()
+
+    return timed_bare if takes_nothing(run) else timed
+
+
+def takes_nothing(run: Callable[..., Any]) -> bool:
+    """Tell whether a function or bound method can be called in no other way than without arguments.
+
+    Its own code is asked and not its signature, which a decorator copies from the function it wraps.
+    """
+    bound = isinstance(run, MethodType)
+    code = getattr(getattr(run, "__func__", run), "__code__", None)
+    if not isinstance(code, CodeType) or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
+        return False
+    return code.co_argcount + code.co_kwonlyargcount == bound
 
 
 def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
@@ -182,9 +206,11 @@ def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(ack)
     def acked(message: Any, multiple: bool = False) -> None:
         ack(message, multiple)
-        slot = message.rig_slot
-        if slot is not None:
-            slot[0][slot[1] + ACKED] = monotonic_ns()
+        try:
+            words, base = message.rig_slot
+        except AttributeError:
+            return  # of no task
+        words[base + ACKED] = monotonic_ns()
 
     return acked
 
@@ -196,9 +222,11 @@ def stamp_reject(reject: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(reject)
     def rejected(message: Any, requeue: bool = False) -> None:
         reject(message, requeue)
-        slot = message.rig_slot
-        if slot is not None:
-            slot[0][slot[1] + at] = monotonic_ns()
+        try:
+            words, base = message.rig_slot
+        except AttributeError:
+            return
+        words[base + at] = monotonic_ns()
 
     return rejected
 

@@ -16,6 +16,7 @@ from typing import Any
 from celery import bootsteps, signals
 from celery.backends.base import DisabledBackend
 from kombu.message import Message
+from kombu.transport import pyamqp
 
 from rig.instrument import hot, rare
 from rig.ledger.writer import Writer
@@ -29,11 +30,16 @@ def attach(app: Any, writer: Writer) -> None:
     backend = type(app.backend)  # the class, since Celery makes an instance for each thread
     if not issubclass(backend, DisabledBackend):
         backend.store_result = hot.stamp_stored(backend.store_result, running)
-    Message.rig_slot = None
+    pyamqp.Channel.Message = roomy(pyamqp.Channel.Message)
     Message.ack, Message.reject = hot.stamp_ack(Message.ack), hot.stamp_reject(Message.reject)
     rare.attach(writer, running)
     app.steps["consumer"].add(_stamps(writer, running))
     signals.worker_process_init.connect(lambda **_: _wrap_tracers(app, writer, running), weak=False)
+
+
+def roomy(message: type) -> type:
+    """Return a class of messages with a fixed place for `rig_slot`: cheaper than an entry in their dict."""
+    return type(message.__name__, (message,), {"__slots__": ("rig_slot",), "__module__": __name__})
 
 
 def _stamps(writer: Writer, running: hot.Running) -> type:

@@ -11,14 +11,14 @@ from rig.ledger import record
 
 def test_a_slot_that_a_thread_fills_late_is_waited_for(cell: Cell) -> None:
     cell.send(1, sent=1, published=2)
-    late = cell.sender.segment.next_word()  # a thread that has drawn its slot and stops before writing to it
+    late = cell.sender.segment.next_slot()  # a thread that has drawn its slot and stops before writing to it
     cell.send(3, sent=1, published=2)
     cell.follower.poll()
     assert events(cell.follower) == {"sent": 1}
     segment = cell.sender.segment
     kind = cell.sender.kind("app.noop", "short")
-    record.CLAIM.pack_into(segment.buffer, late * 8, task_id(2).encode(), kind, 0, 1, 0)
-    stamp_send((segment.words, late), sent=1, published=2)
+    record.CLAIM.pack_into(segment.buffer, late[1] * 8, task_id(2).encode(), kind, 0, 1, 0)
+    stamp_send(late, sent=1, published=2)
     cell.follower.poll()
     assert events(cell.follower) == {"sent": 3}
     assert not cell.follower.problems
@@ -26,7 +26,7 @@ def test_a_slot_that_a_thread_fills_late_is_waited_for(cell: Cell) -> None:
 
 def test_a_hole_left_by_a_dead_writer_is_a_problem_and_what_follows_is_read(cell: Cell) -> None:
     cell.send(1, sent=1, published=2)
-    cell.sender.segment.next_word()
+    cell.sender.segment.next_slot()
     cell.send(3, sent=1, published=2)
     cell.sender.close()
     read_to_the_end(cell.follower)

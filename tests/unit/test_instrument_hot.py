@@ -1,14 +1,18 @@
-"""The wrapper around a strategy: takes any message that a broker can hold, never keeps it from the strategy."""
+"""The wrappers that every task passes: any message that a broker can hold, any signature that a task can have."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
+import amqp
 import pytest
 from kombu.message import Message
+from kombu.transport import pyamqp
 
-from rig.instrument import hot
+from rig.instrument import hot, worker
+from rig.ledger import record
 from rig.ledger.reader import read_ledger
 from rig.ledger.writer import Writer, pack_id
 
@@ -21,7 +25,6 @@ def deliver(directory: Path, *messages: tuple[dict[str, Any], dict[str, Any]], p
     writer, running, got = Writer(directory, "short"), hot.Running(), []
     running.serve(f"celery.concurrency.{pool}")
     received = hot.stamp_received(lambda message, *_: got.append(message), "app.noop", writer, running)
-    Message.rig_slot = None
     for headers, info in messages:
         received(Message(headers=headers, delivery_info=info), None, None, None, [])
     return got
@@ -69,3 +72,66 @@ def test_segments_rotate_under_the_fast_path(tmp_path: Path) -> None:
     assert [len(segment.slots) for segment in segments] == [512, 2048, 440]
     ids = [int(slot) for segment in segments for slot in segment.slots["id"]]
     assert ids == list(range(3000))
+
+
+def plain() -> str:
+    return "plain"
+
+
+def taking(*numbers: int, word: str = "") -> tuple[tuple[int, ...], str]:
+    return numbers, word
+
+
+@functools.wraps(plain)
+def decorated(*numbers: int) -> int:  # says that it takes nothing, as Celery's autoretry and users' decorators do
+    return len(numbers)
+
+
+class Bound:
+    def nothing(self) -> str:
+        return "bound"
+
+    def one(self, number: int = 1) -> int:
+        return number
+
+
+@pytest.mark.parametrize(
+    ("run", "args", "kwargs", "result", "bare"),
+    [
+        (plain, (), {}, "plain", True),
+        (Bound().nothing, (), {}, "bound", True),
+        (Bound().one, (2,), {}, 2, False),
+        (Bound().one, (), {"number": 3}, 3, False),
+        (taking, (1, 2), {"word": "x"}, ((1, 2), "x"), False),
+        (decorated, (1, 2), {}, 2, False),
+        (len, ("abc",), {}, 3, False),
+    ],
+)
+def test_a_body_gets_its_arguments_and_its_stamp(
+    tmp_path: Path, run: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, bare: bool
+) -> None:
+    writer, running = Writer(tmp_path, "short"), hot.Running()
+    words, base = running.current.slot = writer.claim_run(ID, writer.kind("app.noop", "short"))
+    assert hot.takes_nothing(run) is bare
+    assert hot.stamp_body(run, running)(*args, **kwargs) == result
+    assert words[base + record.BODY_DONE] > 0
+
+
+def delivered() -> amqp.Message:
+    message = amqp.Message("")
+    message.delivery_info = {"delivery_tag": 1}
+    return message
+
+
+@pytest.mark.parametrize("roomy", [False, True])
+def test_an_ack_stamps_the_message_of_a_task_and_passes_any_other(tmp_path: Path, roomy: bool) -> None:
+    writer, acks = Writer(tmp_path, "short"), []
+    kind = worker.roomy(pyamqp.Message) if roomy else pyamqp.Message
+    message, other = (kind(delivered()) for _ in range(2))
+    words, base = message.rig_slot = writer.claim_run(ID, writer.kind("app.noop", "short"))
+    acked = hot.stamp_ack(lambda message, _: acks.append(message))
+    acked(message)
+    acked(other)
+    assert acks == [message, other]
+    assert words[base + record.ACKED] > 0
+    assert ("rig_slot" in message.__dict__) is not roomy
