@@ -159,9 +159,10 @@ def test_a_document_gets_the_table_between_its_markers() -> None:
         record.into("nothing", SECTIONS)
 
 
-def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text('{"parts": [{"part": "one"}]}')
-    with pytest.raises(ValueError, match="no record"):
+@pytest.mark.parametrize("text", ["{}", '{"parts": [{"figures": []}]}', '{"parts": [{"figures": [{}]}]}', "["])
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match="no record" if text != "[" else "Expecting value"):
         record.load(tmp_path / "x.json")
 
 

@@ -16,7 +16,7 @@ from rig.stack.docker import docker
 TITLE = "sent - planned of an open-loop generator at half of its capacity, ten users, confirms, no-ops to RabbitMQ"
 ROUNDS, SECONDS = 6, 4.0  # a process each; of each schedule
 USERS = 10  # as in the paced phase of an experiment
-FOR_CAPACITY = 4_000  # sends
+FOR_CAPACITY = 1_000  # sends for each second of a schedule
 
 
 def measure(job: Job) -> Found:
@@ -46,7 +46,7 @@ def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, A
     """Measure a new process' capacity, and at half of it each kind of arrivals, in random order."""
     using.restart()
     found: dict[str, Any] = {
-        "capacity": schedule.capacity_of(using.send({"kind": "closed", "count": FOR_CAPACITY}, USERS))
+        "capacity": schedule.capacity_of(using.send({"kind": "closed", "count": int(FOR_CAPACITY * seconds)}, USERS))
     }
     for kind in dice.sample(KINDS, len(KINDS)):
         using.empty_queue()
