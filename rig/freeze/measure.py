@@ -32,7 +32,7 @@ OPEN_USERS = 10  # as many as Locust starts, and as Celery's pool has connection
 USER_RATE = 50.0  # tasks a second of a closed-loop user, who has one task under way at a time
 WARM_S = 2.0  # before the window: connections are made and caches filled
 SPARE_S = 8.0  # for Locust to start its users, and to send late what the freeze held up
-PATIENCE_S = 60.0  # for the first task to be sent, and for the worker to end the last one
+PATIENCE_S = 120.0  # for the first task to be sent, and for the worker to end the last one
 LAST_WORDS = 2000
 
 
@@ -110,15 +110,18 @@ def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, in
 
     load = threading.Thread(target=locust)
     load.start()
+    frozen = None
     try:
-        first = _first(ledger, loop, load)
-        middle = first / 1e9 + WARM_S + (plan.seconds - plan.freeze) / 2
-        time.sleep(max(middle - time.monotonic(), 0))
-        frozen = _freeze(broker, plan.freeze)
+        if first := _first(ledger, loop, load):
+            middle = first / 1e9 + WARM_S + (plan.seconds - plan.freeze) / 2
+            time.sleep(max(middle - time.monotonic(), 0))
+            frozen = _freeze(broker, plan.freeze)
     finally:
         load.join()
     if failures:
         raise StackError(f"the {loop} loop's Locust failed:\n{str(failures[0])[-LAST_WORDS:]}")
+    if frozen is None:
+        raise StackError(f"the {loop} loop's Locust has sent nothing")
     return frozen
 
 
@@ -134,14 +137,14 @@ def _freeze(container: str, seconds: float) -> tuple[int, int]:
 
 
 def _first(ledger: Path, loop: str, load: threading.Thread) -> int:
-    """Wait until a load has sent something, and return when its first task was due."""
+    """Wait until a load has sent something, and return when its first task was due; 0 if it sends nothing."""
     deadline = time.monotonic() + PATIENCE_S
     while load.is_alive() and time.monotonic() < deadline:
         due = _due(build(read_ledger(ledger)), loop)
         if len(due):
             return int(due.min())
         time.sleep(0.05)
-    raise StackError(f"the {loop} loop's Locust has sent nothing")
+    return 0
 
 
 def _mine(tasks: Tasks, loop: str) -> Any:
