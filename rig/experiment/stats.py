@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 CONFIDENCE = 0.95
+MOST = 700.0  # the logarithm at which an interval is cut off: e^709 is the largest double
 
 # What Student's t is asked for where a run may stop as soon as its interval is narrow: an interval that is narrow by
 # chance stops more runs than one that is wide by chance, and a plain 95% interval would then miss the truth in up to
@@ -56,7 +57,7 @@ def paired_ratio(baseline: Sequence[float], variant: Sequence[float], confidence
     mean = math.fsum(logs) / n
     variance = math.fsum((x - mean) ** 2 for x in logs) / (n - 1)
     half = t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variance / n)
-    return Interval(ratio=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), pairs=n)
+    return _interval(mean, half, n)
 
 
 def independent_ratio(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
@@ -74,8 +75,7 @@ def independent_ratio(first: Sequence[float], second: Sequence[float], confidenc
     squares = error1**2 / (len(first) - 1) + error2**2 / (len(second) - 1)
     degrees = (error1 + error2) ** 2 / squares if squares else len(first) + len(second) - 2.0
     half = t_quantile(0.5 + confidence / 2, degrees) * math.sqrt(error1 + error2)
-    change, pairs = mean2 - mean1, min(len(first), len(second))
-    return Interval(ratio=math.exp(change), low=math.exp(change - half), high=math.exp(change + half), pairs=pairs)
+    return _interval(mean2 - mean1, half, min(len(first), len(second)))
 
 
 def _log_mean(values: Sequence[float]) -> tuple[float, float]:
@@ -83,6 +83,12 @@ def _log_mean(values: Sequence[float]) -> tuple[float, float]:
     logs = [math.log(value) for value in values]
     mean = math.fsum(logs) / len(logs)
     return mean, math.fsum((x - mean) ** 2 for x in logs) / (len(logs) - 1) / len(logs)
+
+
+def _interval(mean: float, half: float, pairs: int) -> Interval:
+    """Return the interval of a mean of logarithms. Two noisy rounds may ask for an end that no double can hold."""
+    low, high = math.exp(max(mean - half, -MOST)), math.exp(min(mean + half, MOST))
+    return Interval(ratio=math.exp(mean), low=low, high=high, pairs=pairs)
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ from rig.experiment.compare import Row
 from rig.experiment.result import Result
 from rig.experiment.shapes import Shapes
 from rig.experiment.verdict import Held, Verdict
-from rig.report import effects, facts, flow, stack, tail
+from rig.report import effects, facts, flow, names, stack, tail
 from rig.report.markup import prose, table, tag, text
 from rig.report.sentence import quotable
 from rig.report.style import STYLE
@@ -101,11 +101,19 @@ def _account(result: Result) -> str:
     titles, lines = facts.account(result)
     if not lines:
         return _note("The run ended before its tasks were accounted for.")
-    parts = [table(titles, lines), _note(ACCOUNT_NOTE)]
+    parts = [table(titles, _called(result, lines)), _note(ACCOUNT_NOTE)]
     titles, lines = facts.counters(result)
     if lines:
-        parts += [tag("h3", "The same, as each witness counted it"), table(titles, lines), _note(COUNTERS_NOTE)]
+        parts += [
+            tag("h3", "The same, as each witness counted it"),
+            table(titles, _called(result, lines)),
+            _note(COUNTERS_NOTE),
+        ]
     return "".join(parts)
+
+
+def _called(result: Result, lines: facts.Lines) -> facts.Lines:
+    return [[names.called(result, cell), *rest] for cell, *rest in lines]
 
 
 ACCOUNT_NOTE = """\
@@ -132,7 +140,8 @@ def _rounds(result: Result) -> str:
 
 
 ROUNDS_NOTE = """\
-Ratios are taken within a line, so a round that was slow for all does no harm. A bad table: one cell is odd in one round
+The control is the first variant again. Ratios are taken within a line, so a round that was slow for all does no harm. A
+bad table: one cell is odd in one round
 alone, or the first rounds differ from the last."""
 
 

@@ -11,8 +11,8 @@ from rig.report.markup import duration, table, tag, text
 
 # Stage -> its name, and what happens in it.
 TITLES = {
-    "lag": ("generator lag", "from when the plan wanted it sent until apply_async was called: the rig’s own fault"),
-    "publish": ("publish", "until the publisher’s call returned, or until a worker had it, where that was earlier"),
+    "lag": ("generator lag", "from planned until sent: the rig’s own fault"),
+    "publish": ("publish", "until the call returned, or a worker had it before"),
     "queue": ("queue wait", "until the worker’s main process had it"),
     "prefetch": ("prefetch wait", "in the worker, until a pool process began"),
     "body": ("body", "the task’s own code"),

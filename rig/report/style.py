@@ -67,7 +67,7 @@ thead th, thead td { border-bottom: 1px solid var(--rule); }
 th, td { padding: 3px 18px 3px 0; text-align: right; white-space: nowrap; }
 th:first-child { text-align: left; font-weight: 500; }
 .rounds td:nth-child(2), .rounds th:nth-child(2) { text-align: left; }
-.numbers td:last-child, .numbers th:last-child { text-align: left; color: var(--soft); }
+.numbers td:last-child, .numbers th:last-child { text-align: left; color: var(--soft); white-space: normal; }
 .numbers { margin-top: 18px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 13.5px; margin: 4px 0 8px; max-width: none; }
 .swatch { display: inline-block; width: 12px; height: 12px; margin-right: 6px; background: var(--c);
