@@ -36,7 +36,7 @@ class Row:
 
 
 def compare(result: Result) -> list[Row]:
-    """Return a row for each measure; none while there are fewer than two whole rounds."""
+    """Return a row for each measure that was taken in at least two whole rounds."""
     rows = []
     for measure in measures(result.experiment):
         values = result.by_cell(measure)

@@ -35,7 +35,7 @@ def bury(result: Result, directory: Path) -> Result:
     grave = _grave(directory, before + 1)
     grave.mkdir(exist_ok=True)
     for name in MOVED:
-        if (directory / name).exists() and not (grave / name).exists():
+        if (directory / name).exists():
             shutil.move(directory / name, grave / name)
     first = result.earlier[-1].turns if before else 0
     whole = [0, *result.whole_rounds]

@@ -12,6 +12,7 @@ from rig.commands import run as verb
 from rig.errors import BadInput, StackError
 from rig.experiment import result
 from rig.experiment.result import Result
+from rig.report import write
 
 FILE = """\
 claim = "whatever"
@@ -39,6 +40,7 @@ STOPPED = replace(made_up.result(), interrupted="Ctrl-C")
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(write.plot, "draw", lambda *_: None)  # it takes a second each time
     for name in "abc":
         (tmp_path / f"{name}.toml").write_text(FILE)
     return tmp_path / "runs"
