@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rig.experiment.compare import Row, percent, words
+from rig.experiment.compare import WIDE, Row, percent, words
 from rig.experiment.measure import named
 from rig.experiment.result import Result
 from rig.report.facts import capital
@@ -18,11 +18,13 @@ def quotable(result: Result, rows: Sequence[Row]) -> str:
     if row is None or ratio is None:
         return "Too little was measured for a sentence."
     base, title = result.experiment.baseline.name, named(expected.measure).title
-    floor = percent(row.noise_floor - 1)
+    floor = f"two cells of the same variant agree within {percent(row.noise_floor - 1)}%"
+    if row.noise_floor > WIDE:
+        floor = "what two cells of the same variant differ by cannot be told"
     executed, lost, twice = (_total(result, what) for what in ("executed", "lost", "duplicated"))
     return (
         f"{capital(title)} with “{expected.variant}” instead of “{base}”: {words(expected.measure, ratio)}"
-        f" (95% interval, {ratio.pairs} rounds, two cells of the same variant agree within {floor}%;"
+        f" (95% interval, {ratio.pairs} rounds, {floor};"
         f" of {executed:,} tasks {lost} were lost and {twice} executed twice; {machine(result)})."
     )
 

@@ -45,7 +45,7 @@ def figure(result: Result, shapes: Shapes) -> str:
         own = {cell: stack for (of, cell), stack in found.items() if of == kind}
         bars = (_bar(result, cell, stack, longest) for cell, stack in own.items())
         heading = tag("h3", text(f"{kind} tasks" if kind else "all tasks")) if len(names.kinds(result)) > 1 else ""
-        parts += [heading, tag("div", *bars, class_="bars"), _numbers(result, own)]
+        parts += [heading, tag("div", *bars, class_="bars"), _numbers(result, own, explained=not kind)]
     return tag("figure", *parts, tag("figcaption", text(CAPTION)))
 
 
@@ -81,7 +81,7 @@ def _segment(stage: str, place: float, share: float, us: float) -> str:
     return block + tag("text", text(duration(us)), x=where, y=19, text_anchor="middle", class_=f"in {stage}")
 
 
-def _numbers(result: Result, found: dict[str, Stack]) -> str:
+def _numbers(result: Result, found: dict[str, Stack], explained: bool) -> str:
     heads = [names.called(result, cell) for cell in found]
     lines = [[TITLES[stage][0], *(f"{stack.us[stage]:,.0f}" for stack in found.values())] for stage in STAGES]
     lines += [
@@ -91,6 +91,6 @@ def _numbers(result: Result, found: dict[str, Stack]) -> str:
     ]
     if any(stack.partial for stack in found.values()):
         lines.append(["tasks left out: a stamp is missing", *(f"{stack.partial:,}" for stack in found.values())])
-    told = [TITLES[stage][1] for stage in STAGES]
+    told = [TITLES[stage][1] if explained else "" for stage in STAGES]
     lines = [[*line, what] for line, what in zip_longest(lines, told, fillvalue="")]
-    return table(["µs a task", *heads, "what it is"], lines, "numbers")
+    return table(["µs a task", *heads, "what it is" if explained else ""], lines, "numbers")

@@ -12,6 +12,7 @@ from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
 
 NOTHING = "–"
+BEYOND = 10_000.0  # ratios are not told more exactly than that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ def short(ratio: Interval | None) -> str:
 
 
 def _short_number(value: float) -> str:
-    return f"{value:.3f}" if value < 100 else f"{value:.2g}"
+    """Return a ratio with three decimals; nobody needs them of one so far from 1 that it says nothing."""
+    return f"{value:.3f}" if value < 100 else f"{value:,.0f}" if value < BEYOND else f">{BEYOND:,.0f}"
 
 
 def as_text(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -7,10 +7,13 @@ from pathlib import Path
 import made_up
 import made_up_shapes
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rig.errors import BadInput
 from rig.experiment import result as results
 from rig.experiment.measure import named
+from rig.experiment.stats import Interval
 from rig.report import table
 from rig.report.write import conclude, write_report
 
@@ -83,6 +86,18 @@ def test_a_sentence_begins_with_a_capital_and_keeps_the_others() -> None:
     expectation = replace(run.experiment.expectation, measure="worker_cpu", change="lower")
     judged = replace(run, experiment=replace(run.experiment, expectation=expectation))
     assert "\n\nCPU a task: worker with “ignored” instead of “stored”: 4" in conclude(judged).summary
+
+
+@given(st.floats(1e-9, 1e9), st.floats(1, 1e3))
+def test_a_ratio_is_short_however_wide_its_interval(ratio: float, factor: float) -> None:
+    shown = table.short(Interval(ratio=ratio, low=ratio / factor, high=ratio * factor, pairs=2))
+    assert "e" not in shown
+    assert len(shown) <= len(">10,000 [>10,000, >10,000]")
+
+
+def test_a_control_that_says_nothing_is_not_told_as_a_number() -> None:
+    noise = made_up.result(noise=3.0, rounds=2)
+    assert "cannot be told" in conclude(noise).summary
 
 
 def test_text_table_has_one_width_a_column() -> None:
