@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from rig.experiment.lives import add_up
 from rig.experiment.measure import GOAL_RATE, backlog_values, named, paced_values
 from rig.experiment.plan import may_stop, narrow_enough
 from rig.experiment.progress import Progress
-from rig.experiment.record import FOREIGN_LIMIT, Sent, Turn
+from rig.experiment.record import FOREIGN_LIMIT, Phase, Sent, Turn
 from rig.experiment.result import Result
 from rig.experiment.search import search
 from rig.experiment.turn import Station, between
@@ -149,21 +149,13 @@ class Run:
         """Put one turn on a cell; in round 0 without the paced load."""
         title = f"round {index}/{self.result.experiment.rounds}" if index else WARM_UP
         self.progress.turn(f"{title}  {name} ({place + 1} of {len(self.cells)})")
-        station, number = self.stations[name], self._next_number()
-        seed = self.result.seed + index
+        station, number, seed = self.stations[name], self._next_number(), self.result.seed + index
         measured = station.drain(number, seed)
-        phases, sent = measured.phases, self.warmed.pop(name, {}) | measured.sent
-        values = dict(measured.values)
+        phases, sent, values = measured.phases, self.warmed.pop(name, {}) | measured.sent, dict(measured.values)
         if index:
-            measured = station.pace(number, self.result.rate, self.result.seed + index)
-            phases, sent = phases | measured.phases, sent | measured.sent
-        try:
-            tasks = build(read_ledger(station.running.cell.ledger))
-            values |= backlog_values(number, phases, tasks)
-            if index:
-                values |= paced_values(number, tasks, self.result.experiment.load, seed)
-        except ValueError as error:
-            raise StackError(f"{name}: {error}") from error
+            paced = station.pace(number, self.result.rate, seed)
+            phases, sent = phases | paced.phases, sent | paced.sent
+        values |= self._values(index, station, number, phases)
         if index and (goal := self.result.experiment.load.goal):
             self.progress.phase("search")
             rate, probes = search(station, goal, values["execution_rate"], self._next_number, seed)
@@ -172,6 +164,17 @@ class Run:
         return Turn(
             round=index, place=place, cell=name, number=number, phases=phases, sent=sent, values=values, foreign=foreign
         )
+
+    def _values(self, index: int, station: Station, number: int, phases: Mapping[str, Phase]) -> dict[str, float]:
+        """Return what the ledger and the counters show of turn `number`. StackError where too little was executed."""
+        try:
+            tasks = build(read_ledger(station.running.cell.ledger))
+            values = backlog_values(number, phases, tasks)
+            if index:
+                values |= paced_values(number, tasks, self.result.experiment.load, self.result.seed + index)
+        except ValueError as error:
+            raise StackError(f"{station.running.cell.name}: {error}") from error
+        return values
 
     def _next_number(self) -> int:
         self.turns_begun += 1
