@@ -12,7 +12,7 @@ from pathlib import Path
 from rig.errors import BadInput, StackError
 
 QUICK = 60.0  # seconds; for commands that only ask
-PAUSE_TRIES = 5
+PAUSE_TRIES = 15
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -60,7 +60,7 @@ def pause(container: str) -> None:
         try:
             docker("pause", container)
         except StackError:
-            time.sleep(0.5)
+            time.sleep(0.2)
         else:
             return
     docker("pause", container)
