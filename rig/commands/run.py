@@ -17,7 +17,7 @@ from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import Result, load
 from rig.experiment.spec import Experiment
 from rig.report.table import as_text
-from rig.report.write import REPORT, write_report
+from rig.report.write import PAGE, write_report
 from rig.stack.paths import Checkout, checkout
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
@@ -121,7 +121,7 @@ def _said(doing: Callable[[], tuple[Path, Result]], name: str, label: str) -> Ou
     ci.write(directory, report.result, report.rows, report.verdict)
     print(f"\n{report.summary}\n")
     kept = ", ".join(path.name for path in sorted(directory.iterdir()) if not path.name.startswith("."))
-    print(f"kept in {directory}: {kept}" if result.interrupted else f"report: {directory / REPORT}")
+    print(f"kept in {directory}: {kept}" if result.interrupted else f"report: {directory / PAGE}")
     ended = result.interrupted in ("Ctrl-C", "SIGTERM")
     code = INTERRUPTED if ended else report.verdict.exit_code
     return Outcome(name=name, word=report.verdict.word, because=report.verdict.because, code=code)

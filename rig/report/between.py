@@ -20,9 +20,8 @@ from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
 from rig.experiment.stats import Interval
 from rig.report import facts, table
-from rig.report.table import short
+from rig.report.table import NOTHING, short
 
-ABSENT = "–"
 DIGEST = 19  # of an image's id: "sha256:" and twelve digits, as Docker shows them
 # Entries of an environment that differ between any two runs, and say nothing by that.
 EVER_NEW = ("load before", "revision")
@@ -124,14 +123,14 @@ def _mean(result: Result, measure: str, cell: str) -> float | None:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return ABSENT if value is None else f"{value:,.{digits}f}"
+    return NOTHING if value is None else f"{value:,.{digits}f}"
 
 
 def differences(first: Result, second: Result) -> facts.Lines:
     """Return name, value in the first run and in the second, of everything in which environment or settings differ."""
     sides = [dict(_flat(result)) for result in (first, second)]
     names = dict.fromkeys([*sides[0], *sides[1]])
-    rows = [[name, sides[0].get(name, ABSENT), sides[1].get(name, ABSENT)] for name in names]
+    rows = [[name, sides[0].get(name, NOTHING), sides[1].get(name, NOTHING)] for name in names]
     return [row for row in rows if row[1] != row[2]]
 
 

@@ -46,11 +46,9 @@ def _value(value: str | float) -> str:
     return escape(value) if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
 
 
-def svg(width: float, height: float, label: str, *children: str, class_: str = "") -> str:
+def svg(width: float, height: float, label: str, *children: str) -> str:
     """Return a drawing that scales with the page; `label` is what a screen reader says instead of it."""
-    return tag(
-        "svg", *children, class_=class_ or None, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label
-    )  # fmt: skip
+    return tag("svg", *children, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
@@ -86,9 +84,11 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """Return the place of `value`."""
-        low, high, value = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        low, high, value = self.low, self.high, max(self.low, value)
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
         share = (value - low) / (high - low) if high > low else 0.5
-        return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
+        return self.start + min(1.0, share) * (self.end - self.start)
 
 
 def steps(high: float, count: int = 5) -> list[float]:

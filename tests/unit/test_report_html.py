@@ -196,7 +196,7 @@ def test_a_scale_keeps_the_order_and_the_ends(low: float, factor: float, share: 
     assert scale(low) == pytest.approx(10)
     assert scale(low * factor) == pytest.approx(90)
     assert 10 <= scale(inside) <= 90
-    assert scale(low / 2) == 10
+    assert scale(low / 2) == scale(0.0) == 10
     assert scale(low * factor * 2) == 90
 
 
