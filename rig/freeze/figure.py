@@ -50,11 +50,12 @@ def _over_time(axes: Axes, record: Record) -> None:
 
 def _by_percentile(axes: Axes, record: Record) -> None:
     percents = [*PERCENTILES, 100]
-    for name, loop in record.loops.items():
-        values = [loop.percentile(percent) * 1e3 for percent in percents]
-        axes.plot(range(len(percents)), values, "o-", color=COLOUR[name], markersize=4)
-        for place, value in enumerate(values):
-            above = name == OPEN
+    values = {name: [loop.percentile(percent) * 1e3 for percent in percents] for name, loop in record.loops.items()}
+    highest = [max(each) for each in zip(*values.values(), strict=True)]
+    for name, mine in values.items():
+        axes.plot(range(len(percents)), mine, "o-", color=COLOUR[name], markersize=4)
+        for place, value in enumerate(mine):
+            above = value == highest[place]
             axes.annotate(f"{value:,.3g}" if value < 100 else f"{value:,.0f}", (place, value), (0, 6 if above else -6),
                           textcoords="offset points", ha="center", va="bottom" if above else "top", fontsize=8,
                           color=INK)  # fmt: skip
