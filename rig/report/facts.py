@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rig.experiment.measure import named
+from rig.experiment.record import PACED
 from rig.experiment.result import Result
 
 ACCOUNT = (
@@ -36,6 +37,37 @@ def counters(result: Result) -> tuple[list[str], Lines]:
         for scope, counts in result.counts.items()
     ]
     return ["cell", *witnesses], lines
+
+
+def conditions(result: Result) -> tuple[list[str], Lines]:
+    """Return titles and lines of what the validity gate looks at, the worst turn of each cell; no lines without turns.
+
+    A dash stands for what an older record does not have.
+    """
+    titles = [
+        "cell, its worst turn",
+        "rate reached",
+        "lag, p99",
+        "event loop late, p99",
+        "generator's core",
+        "others' CPU",
+    ]
+    lines = []
+    for cell in result.cells:
+        own = [turn for turn in result.counted if turn.cell == cell]
+        paced = [turn.sent.get(PACED, {}) for turn in own]
+        reached = [v["achieved_rate"] / v["offered_rate"] for turn in own if "offered_rate" in (v := turn.values)]
+        lags = [turn.values["lag_p99"] for turn in own if "lag_p99" in turn.values]
+        loops = [answer["loop_lag_us"]["p99"] / 1e3 for answer in paced if answer.get("loop_lag_us")]
+        busy = [answer["cpu_seconds"] / answer["seconds"] for answer in paced if answer.get("seconds")]
+        foreign = [turn.foreign for turn in own]
+        shown = [_worst(reached, ".1%", min), _worst(lags, ",.1f", max, " ms"), _worst(loops, ",.1f", max, " ms")]
+        lines.append([cell, *shown, _worst(busy, ".0%", max), _worst(foreign, ".0%", max)])
+    return titles, lines if result.counted else []
+
+
+def _worst(values: Sequence[float], form: str, choose: Callable[[Sequence[float]], float], unit: str = "") -> str:
+    return f"{choose(values):{form}}{unit}" if values else "–"
 
 
 def rounds(result: Result) -> tuple[list[str], Lines]:

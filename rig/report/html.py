@@ -128,7 +128,16 @@ def _validity(result: Result, verdict: Verdict) -> str:
     warnings = check.warnings(result)
     if warnings:
         parts += [tag("h3", "To keep in mind"), tag("ul", *(tag("li", prose(f"{said}.")) for said in warnings))]
+    titles, lines = facts.conditions(result)
+    if lines:
+        parts += [tag("h3", "What the gate looked at"), table(titles, _called(result, lines)), _note(GATE_NOTE)]
     return "".join([*parts, tag("h3", "What this cannot say"), tag("p", text(LIMITS))])
+
+
+GATE_NOTE = """\
+Of the turns that count: share of the offered rate that the paced load reached; how late tasks were sent; how late the
+generator’s event loop was, and how much of its one core it used; how much of the machine others used in any phase. The
+limits, and how many turns may break them, are in docs/method.md. A bad one: lateness as large as the latencies."""
 
 
 def _rounds(result: Result) -> str:

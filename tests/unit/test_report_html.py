@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from rig.experiment import result as results
 from rig.experiment import shapes
 from rig.experiment.measure import measures
+from rig.experiment.record import PACED
 from rig.experiment.result import Result
 from rig.experiment.shapes import STAGES
 from rig.experiment.stats import Interval
-from rig.report import effects, html
+from rig.report import effects, facts, html
 from rig.report.markup import Scale, decades, duration, prose, steps, tag, text
 from rig.report.write import conclude, write_report
 from tests.report_page import SECTIONS, external, parsed, sections
@@ -130,6 +131,30 @@ def test_flow_has_a_box_for_each_turn_and_its_three_phases() -> None:
     assert [said(text) for text in root.iter("text") if said(text).startswith("round ")] == [
         f"round {number}" for number in range(1, 9)
     ]
+
+
+def test_the_worst_of_what_the_gate_looked_at_is_told_by_cell() -> None:
+    run = made_up.result()
+    answer = {
+        **made_up.ANSWER,
+        "seconds": 2.0,
+        "cpu_seconds": 0.5,
+        "loop_lag_us": {"p50": 1.0, "p99": 700.0, "max": 9e4},
+    }
+    worse = {**answer, "cpu_seconds": 1.5}
+    bad = {"offered_rate": 500.0, "achieved_rate": 480.0, "lag_p99": 7.25}
+    turns = [
+        replace(turn, sent={PACED: worse}, values={**turn.values, **bad}, foreign=0.21)
+        if (turn.cell, turn.round) == ("ignored", 3)
+        else replace(turn, sent={PACED: answer})
+        for turn in run.turns
+    ]
+    lines = {line[0]: line[1:] for line in facts.conditions(replace(run, turns=turns))[1]}
+    assert lines["ignored"] == ["96.0%", "7.2 ms", "0.7 ms", "75%", "21%"]
+    assert lines["stored"] == ["99.8%", "0.8 ms", "0.7 ms", "25%", "0%"]
+    older = facts.conditions(run)[1][0]
+    assert older[3:5] == ["–", "–"]
+    assert "What the gate looked at" in page(run)
 
 
 def test_without_shapes_the_page_says_which_figures_are_not_there() -> None:
