@@ -33,7 +33,7 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 
 def check(result: Result) -> list[Invalid]:
     """Return every reason why `result` is invalid, the gravest first."""
-    rules = [_ending, _accounts, _generators, _clocks, _pacing, _saturation, _machine, _control]
+    rules = [_ending, _accounts, _generators, _clocks, _machine, _saturation, _pacing, _control]
     if not result.interrupted:  # a turn that was cut off is in nobody's sum
         rules.insert(2, _counters)
     return [problem for rule in rules for problem in rule(result)]
@@ -110,23 +110,24 @@ def _clocks(result: Result) -> Iterator[Invalid]:
 
 
 def _saturation(result: Result) -> Iterator[Invalid]:
-    """A generator that has no time left sends late, and what it measures is itself."""
+    """A generator that has no time left, or is not given any, sends late, and what it measures is itself."""
     for cell in result.cells:
         answers = [turn.sent.get(PACED, {}) for turn in result.counted if turn.cell == cell]
-        busy = [_load(answer) for answer in answers]
+        busy = [_share_of_a_core(answer) for answer in answers]
         lags = [(answer.get("loop_lag_us") or {}).get("p99", 0.0) for answer in answers]
         limits = [
-            (busy, BUSY_LIMIT, f"used more than {percent(BUSY_LIMIT)}% of a core"),
-            (lags, LOOP_LAG_LIMIT_US, f"had an event loop more than {LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)"),
+            (busy, BUSY_LIMIT, f"was saturated: it used more than {percent(BUSY_LIMIT)}% of a core"),
+            (lags, LOOP_LAG_LIMIT_US, f"was late: its event loop by more than {LOOP_LAG_LIMIT_US / 1000:g} ms (p99)"),
         ]
         for values, limit, what in limits:
             over = sum(value > limit for value in values)
             if over > SPOILED * len(values):
-                reason = f"{cell}: the generator was saturated: in {over} of {len(values)} paced loads it {what}"
-                yield Invalid(reason=reason, change="lower [load] share, or give the generator a core of its own")
+                reason = f"{cell}: in {over} of {len(values)} paced loads the generator {what}"
+                change = "lower [load] share, stop what else runs, or give the generator a core of its own"
+                yield Invalid(reason=reason, change=change)
 
 
-def _load(answer: Mapping[str, Any]) -> float:
+def _share_of_a_core(answer: Mapping[str, Any]) -> float:
     """Return the share of a core that a generator used while it sent; 0 where an older record does not say."""
     seconds = answer.get("seconds")
     return answer["cpu_seconds"] / seconds if seconds else 0.0
