@@ -87,8 +87,8 @@ def _told(result: Result, shown: Mapping[str, Latency]) -> str:
     """Say what the lines cannot: how many tasks there are, the slowest, and whether one round made the tail."""
     lines = []
     for cell, latency in shown.items():
-        tail = f"{latency.tail} slowest (1%)" if latency.tail > 1 else "slowest task"
-        share = f"{100 * latency.worst_share:.0f}% of the {tail} in round {latency.worst_round}"
+        share = f"{100 * latency.worst_share:.0f}% of the {latency.tail} slowest (1%) in round {latency.worst_round}"
+        share = share if latency.tail > 1 else f"it was in round {latency.worst_round}"
         said = f": {latency.count:,} tasks, the slowest {duration(1000 * latency.most_ms)}; {share}"
         entry = tag("b", text(names.called(result, cell)), class_="named")
         lines.append(tag("li", entry, text(said), class_=names.colour(result, cell)))
