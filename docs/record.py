@@ -1,6 +1,7 @@
 """Puts runs on record, and writes the tables that quote them again.
 
     .venv/bin/python docs/record.py [RUN...]
+    .venv/bin/python docs/record.py --latest     # the last run of each experiment
 
 Each RUN, a directory below runs/, replaces docs/runs/<its experiment>/: its raw numbers, and the report made from
 them. Ledger, parquet and logs stay where they are. Then the marked blocks of docs/experiments.md, docs/method.md and
@@ -20,6 +21,7 @@ from rig.experiment.measure import named
 from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import FILE, load
 from rig.experiment.spec import Experiment
+from rig.experiment.verdict import INVALID
 from rig.report.write import PAGE, REPORT, Report, conclude, write_report
 from rig.selfbench import truth
 from rig.stack.paths import Checkout
@@ -82,15 +84,20 @@ def expected(experiment: Experiment) -> str:
 
 
 def outcome(report: Report) -> str:
-    """Say the verdict and what it rests on."""
-    experiment = report.result.experiment
-    judged = dict(judged_ratios(report)).get(experiment.expectation.variant, "nothing to be said")
+    """Say the verdict and what it rests on: of an invalid run the reason, since its numbers say nothing."""
+    experiment, verdict = report.result.experiment, report.verdict
+    judged = dict(judged_ratios(report)).get(experiment.expectation.variant, verdict.because)
     rounds = len(report.result.by_cell("execution_rate")[experiment.baseline.name])
-    return f"**{report.verdict.word}**: {judged} ({rounds} rounds, [report](runs/{experiment.name}/{REPORT}))"
+    return f"**{verdict.word}**: {judged} ({rounds} rounds, [report](runs/{experiment.name}/{REPORT}))"
 
 
 def judged_ratios(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield each variant but the first, and in words how it compares with that in the judged measure."""
+    """Yield each variant but the first, and in words how it compares with that in the judged measure.
+
+    None of an invalid run.
+    """
+    if report.verdict.word == INVALID:
+        return
     experiment = report.result.experiment
     measure = experiment.expectation.measure
     row = next((row for row in report.rows if row.measure == measure), None)
@@ -154,6 +161,12 @@ def renewed(document: Path) -> str:
     return text
 
 
+def latest() -> list[str]:
+    """Return the last run of each committed experiment that has been run here; run directories begin with the time."""
+    runs = [sorted((ROOT / "runs").glob(f"*-{experiment.name}-??????/{FILE}")) for experiment in experiments()]
+    return [str(found[-1].parent) for found in runs if found]
+
+
 def problems_of(run: Path) -> list[str]:
     """Return why the result of `run` cannot be read."""
     try:
@@ -177,4 +190,4 @@ def main(runs: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(latest() if sys.argv[1:] == ["--latest"] else sys.argv[1:]))
