@@ -62,7 +62,12 @@ class Cell:
         if rabbitmq:
             facts["queue_arguments"] = {"x-queue-type": "quorum", **self.variant.queue_arguments}
         queues = {name: {**facts, "routing_key": name} for name in self.queues}
-        ours = {"task_queues": queues, "task_default_queue": self.queues[0], "task_routes": {}}
+        ours = {
+            "task_queues": queues, "task_default_queue": self.queues[0], "task_routes": {},
+            # The new processes of all cells connect at the same time: the generator's 2 s may not be enough for a
+            # handshake then, and a first send that fails spoils the round.
+            "broker_connection_timeout": 10,
+        }  # fmt: skip
         return ours | dict(self.variant.settings)
 
 

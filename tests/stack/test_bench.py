@@ -44,6 +44,54 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+# Two topologies side by side; one queue and two with a worker each; tasks that are due at once and a second later; all
+# three ways to send.
+SIDE_BY_SIDE = """\
+claim = "whatever"
+source = "tests/stack/test_bench.py"
+rounds = 2
+factors = ["call", "options.countdown", "queues", "topology", "worker --concurrency", "workers"]
+[expectation]
+measure = "p99.short"
+variant = "split"
+change = "lower"
+percent = 0
+[load]
+backlog = 100
+arrivals = "constant"
+seconds = 1.0
+share = 0.5
+[[load.kinds]]
+name = "short"
+task = "app.noop"
+share = 0.9
+[[load.kinds]]
+name = "long"
+task = "app.sleep"
+args = [0.01]
+share = 0.1
+[[variants]]
+name = "shared"
+topology = "redis"
+worker = "--pool solo --concurrency 2 --without-gossip --without-mingle"
+[[variants]]
+name = "split"
+queues = { short = "quick", long = "slow" }
+call = "delay"
+[[variants.workers]]
+worker = "--pool solo --concurrency 1 --without-gossip --without-mingle"
+queues = ["quick"]
+[[variants.workers]]
+worker = "--pool solo --concurrency 1 --without-gossip --without-mingle"
+queues = ["slow"]
+[[variants]]
+name = "later"
+worker = "--pool solo --concurrency 2 --without-gossip --without-mingle"
+call = "apply_async"
+options = { countdown = 1 }
+"""
+
+
 def started(file: Path, runs: Path) -> subprocess.Popen[str]:
     words = [str(BIN / "rig"), "run", str(file), "--runs", str(runs), "--seed", "1"]
     # A session of its own, so that a signal sent to it is sent to it alone.
@@ -66,8 +114,8 @@ def sent_by_cell(path: Path) -> dict[str, int]:
     return dict(duckdb.sql(f"SELECT variant, count(*) FROM '{path}' WHERE sends > 0 GROUP BY variant").fetchall())  # noqa: S608
 
 
-def project_of(directory: Path) -> str:
-    return f"celery-rig-bench-{directory.name.rpartition('-')[2]}-rabbitmq"
+def project_of(directory: Path, topology: str = "rabbitmq") -> str:
+    return f"celery-rig-bench-{directory.name.rpartition('-')[2]}-{topology}"
 
 
 @pytest.mark.usefixtures("own_project")
@@ -112,3 +160,46 @@ def test_an_interrupted_run_keeps_its_numbers_and_removes_its_containers(
     assert sent_by_cell(directory / "tasks.parquet")
     assert (directory / "report.md").exists()
     assert left_behind(project_of(directory)) == ""
+
+
+@pytest.mark.usefixtures("own_project")
+def test_topologies_queues_workers_and_ways_to_send_side_by_side(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    file.write_text(SIDE_BY_SIDE)
+    said, _ = started(file, tmp_path).communicate(timeout=400)
+    (directory,) = tmp_path.glob("*-sites-*")
+    seen = result.load(directory)
+    assert not seen.interrupted, said
+    for cell, account in seen.accounts.items():
+        assert account["executed"] == account["confirmed"] == account["sent"] > 2 * 300, cell
+        assert not any(account[what] for what in ("lost", "duplicated", "unexpected", "failed", "invalid")), account
+    for counts in seen.counts.values():
+        assert counts[check.IN_LEDGER] == counts[check.BY_LOCUST] == counts[check.BY_BROKER] > 0
+    assert went(directory) == {
+        ("shared", "app.noop", "bench.shared"), ("shared", "app.sleep", "bench.shared"),
+        ("control", "app.noop", "bench.control"), ("control", "app.sleep", "bench.control"),
+        ("split", "app.noop", "bench.split.quick"), ("split", "app.sleep", "bench.split.slow"),
+        ("later", "app.noop", "bench.later"), ("later", "app.sleep", "bench.later"),
+    }  # fmt: skip
+    # RabbitMQ keeps a task until it is due: a worker that got it at once would hold it in its prefetch window.
+    assert soonest_received_s(directory, "later") >= 1
+    logs = "".join(path.read_text() for path in (directory / "logs").glob("worker-*.log"))
+    assert "Failed to bind queue" not in logs
+    for turn in seen.turns:
+        on_redis = seen.cells[turn.cell] == "shared"
+        # A task is received, confirmed, delivered and acknowledged, the last ones maybe not yet; Redis needs more.
+        assert turn.values["broker_operations"] > (4.5 if on_redis else 3.5), turn.cell
+        assert turn.values["broker_bytes"] > 100, turn.cell  # no message is smaller
+        assert turn.values["worker_memory"] > 1, turn.cell
+        assert turn.values["broker_memory"] > 1, turn.cell
+    assert [left_behind(project_of(directory, topology)) for topology in ("redis", "rabbitmq")] == ["", ""]
+
+
+def went(directory: Path) -> set[tuple[str, str, str]]:
+    rows = duckdb.sql(f"SELECT DISTINCT variant, name, queue FROM '{directory}/tasks.parquet' WHERE sends > 0")  # noqa: S608
+    return set(rows.fetchall())
+
+
+def soonest_received_s(directory: Path, variant: str) -> float:
+    asked = f"SELECT min(received - sent) FROM '{directory}/tasks.parquet' WHERE variant = '{variant}'"  # noqa: S608
+    return duckdb.sql(asked).fetchall()[0][0] / 1e9
