@@ -1,0 +1,30 @@
+"""The table of schedules in docs/loads.md has the kinds and fields that are read, and the loads that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rig.load.read_arrivals import _KINDS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "loads.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table below a line."""
+    table = TEXT.partition(heading)[2].partition("|---")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+
+
+def test_every_kind_of_arrivals_is_there_with_its_fields() -> None:
+    found = {}
+    for kind, fields, _ in rows("| kind | fields"):
+        needed, may = re.findall(r"(?<!\[)`(\w+)`", fields), re.findall(r"\[`(\w+)`\]", fields)
+        found[kind.strip("`")] = (tuple(needed), tuple(may))
+    assert found == {kind: fields for kind, fields in _KINDS.items() if kind != "closed"}
+
+
+def test_every_load_is_there() -> None:
+    files = {path.stem for path in (ROOT / "loadtests").glob("*.py")}
+    assert {name.strip("`") for name, *_ in rows("| load | users")} == files
