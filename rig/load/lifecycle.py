@@ -198,8 +198,8 @@ class Lifecycle:
         )
         said = "celery-rig run %s turn %d: %d tasks sent; %d over 10 ms later than planned, %d planned but not sent"
         log.info(said, self.session.run, self.session.turn, total.sent, total.late, total.unsent)
-        if self.schedules.never_began:
-            log.warning("the test ended before all users were there: no schedule of arrivals has begun")
+        if idle := self.schedules.never_began:
+            log.warning("schedules that never began, for want of users or of time: %s", ", ".join(idle))
         if total.sent != counted and not self.environment.reset_stats:
             different = f"Locust counted {counted} requests, the ledger has {total.sent} sends"
             refuse([f"{different}: these numbers cannot be trusted"])

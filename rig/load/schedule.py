@@ -158,9 +158,9 @@ class Schedules:
         return max(due - sent, 0)
 
     @property
-    def never_began(self) -> bool:
-        """Whether there are schedules, and the test ended before they began."""
-        return bool(self._arrivals) and not self._dealt
+    def never_began(self) -> list[str]:
+        """The classes whose schedule nobody has begun."""
+        return sorted(name for name in self._arrivals if not self._dealt.get(name))
 
     @property
     def clients(self) -> Sequence[str]:
