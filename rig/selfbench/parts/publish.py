@@ -11,7 +11,7 @@ from rig.selfbench.part import Found, Job
 from rig.selfbench.sending import BARE, LOCUST, Sends
 
 TITLE = "one Locust user against a bare loop of apply_async: a no-op to RabbitMQ, each process on the same one core"
-ROUNDS = 10
+ROUNDS = 8
 WORDS = {PLAIN: "no confirms", CONFIRMED: "confirms"}
 SENDS = {PLAIN: 8_000, CONFIRMED: 3_000}  # a confirm takes the broker a millisecond
 

@@ -11,7 +11,7 @@ from rig.selfbench.rows import ROWS, Turn
 TITLE = "a worker watched in four ways, whole processes: no-op, solo pool, results ignored, RabbitMQ"
 # Rounds of one turn a row; tasks of a turn: some seconds' work, since a watcher is scraped once, and Prometheus does
 # that every 5 s.
-ROUNDS, TASKS = 10, 24_000
+ROUNDS, TASKS = 10, 20_000
 
 
 def measure(job: Job) -> Found:

@@ -14,7 +14,7 @@ from rig.selfbench.schedule import ALONE, KINDS, SHARED
 from rig.stack.docker import docker
 
 TITLE = "sent - planned of an open-loop generator at half of its capacity, ten users, confirms, no-ops to RabbitMQ"
-ROUNDS, SECONDS = 6, 4.0  # a process each; of each schedule
+ROUNDS, SECONDS = 5, 4.0  # a process each; of each schedule
 USERS = 10  # as in the paced phase of an experiment
 FOR_CAPACITY = 1_000  # sends for each second of a schedule
 
