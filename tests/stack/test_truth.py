@@ -17,7 +17,8 @@ from rig.selfbench import truth
 from tests.stack.conftest import BIN, ROOT
 
 ROUNDS = "4"
-SHORTER = {"backlog = 2000": "backlog = 800", "seconds = 1.0": "seconds = 0.5"}
+# The paced load is not judged here; at half of what a starved machine can do it still has some tasks.
+SHORTER = {"backlog = 2000": "backlog = 800", "share = 0.15": "share = 0.5"}
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def test_a_known_slowdown_is_found_and_none_where_there_is_none(file: Path, tmp_
     run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert run.returncode in (0, 1, 3), run.stderr  # 3: what a busy machine spoils is the paced load, not judged here
     (directory,) = tmp_path.glob("*-truth-*")
+    assert not result.load(directory).interrupted, run.stderr
     known = {each.cell: each for each in truth.known(result.load(directory))}
     assert {cell: each.truth for cell, each in known.items()} == {"slowed-5": 1.05, "slowed-20": 1.2, CONTROL: 1}
     assert all(each.covered for each in known.values()), known
