@@ -16,7 +16,7 @@ from rig.experiment.spec import CONTROL
 from rig.selfbench import truth
 from tests.stack.conftest import BIN, ROOT
 
-ROUNDS = "4"
+ROUNDS = "5"
 # The paced load is not judged here; at half of what a starved machine can do it still has some tasks.
 SHORTER = {"backlog = 2000": "backlog = 800", "share = 0.15": "share = 0.5"}
 
