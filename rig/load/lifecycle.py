@@ -47,7 +47,8 @@ class Lifecycle:
         self.schedules = Schedules(environment)
         self._by_worker: dict[str, Count] = {}  # on a master: what each worker reported last
         self._stopping: set[str] = set()
-        self._stopped: set[str] = set()  # those that have said so
+        self._complete: set[str] = set()  # of the workers those whose last report is of the whole turn
+        self._over = False  # on a worker: its users are gone, and it has counted what they missed
         if not isinstance(self.runner, WorkerRunner):
             self.options.rig_run = self.session.run
             keep_statistics(environment.stats)
@@ -97,7 +98,8 @@ class Lifecycle:
         self.session.run = self.options.rig_run
         self.stopped = False
         self._by_worker.clear()
-        self._stopped.clear()
+        self._complete.clear()
+        self._over = False
         try:
             self.schedules.prepare(self.session.run)
             if self.sends:
@@ -128,18 +130,21 @@ class Lifecycle:
 
     def count_missed(self, **_: Any) -> None:
         """Count what was due and nobody took, now that no user is left."""
+        self._over = True
         if self.session.sender is not None:
             self.session.sender.tally.unsent += self.schedules.missed()
 
     def report(self, data: dict[str, Any], **_: Any) -> None:
         """Tell the master what was sent in this turn so far, along with Locust's own statistics of the same time."""
-        data[REPORT_KEY] = (self.session.turn, count(self.session))
+        data[REPORT_KEY] = (self.session.turn, count(self.session), self._over)
 
     def collect(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Keep what a worker reports."""
-        turn, count = data.get(REPORT_KEY, (0, ()))
+        turn, count, over = data.get(REPORT_KEY, (0, (), False))
         if turn == self.session.turn:
             self._by_worker[client_id] = Count(*count)
+            if over:
+                self._complete.add(client_id)
 
     def flush(self, **_: Any) -> None:
         """Report at once what was counted until the users stopped.
@@ -183,7 +188,6 @@ class Lifecycle:
     def worker_stopped(self, msg: Any, **_: Any) -> None:
         """Note that a worker has stopped."""
         self._stopping.discard(msg.node_id)
-        self._stopped.add(msg.node_id)
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
@@ -214,7 +218,7 @@ class Lifecycle:
             return [count(self.session)]
         counts = list(self._by_worker.values())
         for client in self.schedules.clients:
-            if client not in self._stopped:
+            if client not in self._complete:
                 reported = self._by_worker.get(client, Count())
                 missed = self.schedules.missed_by(client, reported.planned)
                 log.warning("Locust worker %s was lost: %d arrivals of its share were not sent", client, missed)

@@ -137,7 +137,7 @@ def test_a_worker_that_joins_changes_nothing(tmp_path: Path) -> None:
         locust(tmp_path, *OPEN, "-t", "9s", "--arrivals", text, *master, RIG_RUN_ID=RUN) as run,
         locust(tmp_path, *worker),
     ):
-        run.wait_for("All users spawned")
+        wait_until(lambda: len(slots(run)) > 0)
         with locust(tmp_path, *worker):
             run.wait_for("(index 1) reported as ready")
             wait_until(lambda: len(slots(run)) >= 300)
@@ -191,7 +191,7 @@ def test_each_start_begins_its_schedule_anew(tmp_path: Path) -> None:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             if true():
@@ -199,7 +199,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise AssertionError("waited 30 s")
+    raise AssertionError("waited 90 s")
 
 
 def test_what_a_leaving_user_took_goes_to_another() -> None:
