@@ -189,8 +189,8 @@ def warnings(result: Result) -> list[str]:
 
 
 _LIFE = (
-    "continued after {rounds} rounds ({ended}): the broker of those is gone, so of their tasks only ledger and Locust "
-    "were compared"
+    "continued after round {rounds} ({ended}): the broker of the rounds before is gone, so of their tasks only ledger "
+    "and Locust were compared"
 )
 
 

@@ -219,7 +219,7 @@ def test_a_turn_that_was_taken_again_does_not_count() -> None:
 def test_a_run_that_was_continued_says_what_was_compared_for_its_earlier_life() -> None:
     life = Life(ended="Ctrl-C", turns=9, rounds=3, accounts={}, counts={})
     (said,) = check.warnings(replace(made_up.result(), earlier=[life]))
-    assert said.startswith("continued after 3 rounds (Ctrl-C)")
+    assert said.startswith("continued after round 3 (Ctrl-C)")
 
 
 def test_foreign_share_is_what_is_not_ours() -> None:
