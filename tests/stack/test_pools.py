@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from rig.ledger.tasks import Tasks, build
 from tests.stack.conftest import Stack
 
 APPS = Path(__file__).parent / "apps"
-POOLS = ["prefork", "solo", "threads", "gevent"]  # eventlet: see docs/ledger.md
+POOLS = ["prefork", "solo", "threads", "gevent", "eventlet"]
+EVENTLET = ("eventlet", "dns")  # pure Python and in no image of ours: lent to the container from this environment
 STAMPS = {
     "sent": "s", "published": "p", "received": "r", "started": "b", "body_done": "d", "stored": "w", "finished": "f",
     "acked": "a",
@@ -68,11 +70,13 @@ def worker(stack: Stack, pool: str, late: bool, ledger: Path) -> Iterator[tuple[
     """A container with a worker of that pool; its name, its node and the environment of its client."""
     queue = f"pools-{pool}-{'late' if late else 'early'}"
     environment = {
-        "POOLS_QUEUE": queue, "PYTHONPATH": "/srv:/opt/rig:/apps", "RIG_LEDGER_DIR": "/pools", "RIG_ROLE": "worker",
-        "RIG_SETTINGS": json.dumps({"task_acks_late": late}),
+        "POOLS_QUEUE": queue, "PYTHONPATH": "/srv:/opt/rig:/apps:/lent", "RIG_LEDGER_DIR": "/pools",
+        "RIG_ROLE": "worker", "RIG_SETTINGS": json.dumps({"task_acks_late": late}),
     }  # fmt: skip
     options = [f"--env={name}={value}" for name, value in environment.items()]
     options += [f"--volume={APPS}:/apps:ro", f"--volume={ledger}:/pools"]
+    if pool == "eventlet":
+        options += [f"--volume={Path(find_spec(name).origin).parent}:/lent/{name}:ro" for name in EVENTLET]
     command = ["celery", "-A", "pools", "worker", "-P", pool, "-c", "2", "-Q", queue, "-n", f"{queue}@test"]
     # The image of Locust, since that of the application has no gevent.
     name = stack.compose.run("run", "--rm", "--detach", *options, "locust", *command, timeout=120).split()[-1]
