@@ -25,8 +25,8 @@ from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 from rig.load import metrics, startup  # noqa: F401 - metrics serves Prometheus once it is imported
 from rig.load.alarm import Alarm
 from rig.load.arrivals import SECOND_NS
-from rig.load.schedule import Share
 from rig.load.sender import Sender
+from rig.load.share import Share
 
 NEVER_NS = 1 << 62
 

@@ -8,58 +8,21 @@ its users is free. So the total is the same however many processes and users the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
-from time import monotonic_ns, time_ns
+from collections.abc import Mapping, Sequence
+from time import monotonic_ns
 from typing import Any
 
 import gevent
 from locust.runners import MasterRunner, WorkerRunner
 
 from rig.errors import BadInput
-from rig.load.arrivals import Arrivals, Hand
+from rig.load.arrivals import Arrivals
 from rig.load.read_arrivals import from_text, parse
+from rig.load.share import Share, here, soon
 
-LEAD_NS = 500_000_000  # from the word to the first arrival: it has to reach all workers
 REPORT_SECONDS = 5.0  # for workers to say how many users they have
 BEGIN = "celery-rig-begin"  # master to workers
 LONE = ""  # the client id of a process that is no worker
-
-
-class Share:
-    """What this process sends of one schedule. Until `begin`, and when all is dealt, there is nothing to take."""
-
-    def __init__(self, arrivals: Arrivals) -> None:
-        self._arrivals = arrivals
-        self._hand = Hand(times=iter(()))
-        self._start_ns = 0
-        self._waiting: list[Callable[[], None]] = []
-
-    def begin(self, start_ns: int, place: int, of: int) -> None:
-        """Deal every `of`-th arrival from number `place` on, planned from the monotonic time `start_ns`."""
-        self._start_ns = start_ns
-        self._hand = Hand(times=islice(self._arrivals.times(), place, None, of))
-        for wake in self._waiting:
-            wake()
-
-    def take(self, wake: Callable[[], None]) -> int:
-        """Return when the next task is due, in monotonic nanoseconds; 0 when there is none, and `wake` is called when
-        that changes.
-        """
-        due = self._hand.deal()
-        if due is None:
-            self._waiting.append(wake)
-            return 0
-        return self._start_ns + due
-
-    def give_back(self, planned_ns: int) -> None:
-        """Let somebody else have what was taken and will not be sent."""
-        self._hand.give_back(planned_ns - self._start_ns)
-
-    def missed(self, until_ns: int) -> int:
-        """Return how many were due by `until_ns` and not taken."""
-        return self._hand.left(until_ns - self._start_ns)
 
 
 class Schedules:
@@ -123,8 +86,7 @@ class Schedules:
         if self._end_ns:
             return
         holders = _holders(runner)
-        now, wall = monotonic_ns(), time_ns()
-        start = {"boot": _boot_id(), "monotonic_ns": now + LEAD_NS, "wall_ns": wall + LEAD_NS}
+        start = soon()
         dealt = {name: [client for client, users in holders.items() if users.get(name)] for name in self._arrivals}
         if isinstance(runner, MasterRunner):
             runner.send_message(BEGIN, {"start": start, "dealt": dealt})
@@ -132,7 +94,7 @@ class Schedules:
 
     def _begin(self, start: Mapping[str, Any], dealt: dict[str, list[str]]) -> None:
         """Begin this process's share; a worker that came too late to be told has none."""
-        self._dealt, self._start_ns = dealt, _here(start)
+        self._dealt, self._start_ns = dealt, here(start)
         me = getattr(self._runner, "client_id", LONE) if isinstance(self._runner, WorkerRunner) else LONE
         for name, clients in dealt.items():
             if me in clients:
@@ -173,14 +135,3 @@ def _holders(runner: Any) -> dict[str, dict[str, int]]:
     if isinstance(runner, MasterRunner):
         return {client.id: client.user_classes_count for client in runner.clients.all}
     return {LONE: runner.user_classes_count}
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _here(start: Mapping[str, Any]) -> int:
-    """Return a start in this host's monotonic time: told by it on the same host, by the date on another."""
-    if start["boot"] == _boot_id():
-        return int(start["monotonic_ns"])
-    return monotonic_ns() + int(start["wall_ns"]) - time_ns()

@@ -17,7 +17,7 @@ from rig.ledger import record
 from rig.ledger.reader import read_ledger
 from rig.load.arrivals import SECOND_NS
 from rig.load.read_arrivals import from_text, parse
-from rig.load.schedule import Share, _here
+from rig.load.share import Share, here
 
 OPEN = ("-f", "loadtests/bursts.py", "--headless", "--only-summary")
 RUN = "0badcafe"
@@ -219,7 +219,7 @@ def test_what_a_leaving_user_took_goes_to_another() -> None:
 def test_another_host_begins_by_the_date() -> None:
     start = {"boot": "not this one", "monotonic_ns": 5, "wall_ns": time.time_ns() + 60 * SECOND_NS}
     before = time.monotonic_ns()
-    begins = _here(start)
+    begins = here(start)
     assert before + 59 * SECOND_NS < begins < time.monotonic_ns() + 61 * SECOND_NS
     same = start | {"boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
-    assert _here(same) == 5
+    assert here(same) == 5
