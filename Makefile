@@ -35,7 +35,7 @@ load: $(READY) ## Drive it with Locust (web UI), or ARGS="--headless -t 20s"
 bench: $(READY) ## The first experiment: what do results cost? About three minutes
 	@$(RIG) run loadtests/experiments/ignore_result.toml $(ARGS)
 
-selfbench: $(READY) ## What measuring costs and how long the analysis takes; fails above the limits. About four minutes
+selfbench: $(READY) ## What measuring costs and whether it tells the truth; fails above the limits. About 25 minutes
 	@$(RIG) selfbench $(ARGS)
 
 test: $(READY) compose-plugin ## All tests: unit, contract, and the stack on each topology (ARGS go to pytest)
