@@ -5,6 +5,7 @@ The loads are those of loadtests/, by Locust, in a container beside a worker, a 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -91,7 +92,11 @@ def services(compose: Path) -> dict[str, Any]:
             "command": ["celery", "-A", "app", "worker", "--pool", "solo", *consume],
             "environment": {"RIG_ROLE": "worker"}, **common,
         },
-        "locust": {"extends": {"file": base, "service": "locust"}, "command": ["sleep", "infinity"], **common},
+        "locust": {
+            "extends": {"file": base, "service": "locust"}, "command": ["sleep", "infinity"],
+            # Who connects while the broker stands still waits until it goes on; the load by itself gives up after 2 s.
+            "environment": {"RIG_SETTINGS": json.dumps({"broker_connection_timeout": 60})}, **common,
+        },
     }  # fmt: skip
 
 
