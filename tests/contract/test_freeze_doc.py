@@ -30,6 +30,6 @@ def test_what_the_document_says_of_the_record_is_so() -> None:
     """The sentences around the table have no figures, but they say which way it went."""
     record = load(RECORD)
     opened, closed = record.loops["open"], record.loops["closed"]
-    assert opened.percentile(99) > opened.length / 2 > 2 * closed.percentile(99)  # "its p99 hides"
-    assert 1 <= (closed.latency > closed.length / 2).sum() <= record.users  # "as many slow requests as it has users"
+    assert opened.percentile(99) > opened.length / 2 > 10 * closed.percentile(99)  # "its p99 hides"
+    assert 1 <= closed.felt <= record.users  # "as many slow requests as it has users"
     assert opened.felt > record.rate * opened.length * 0.9  # "everything that was due"
