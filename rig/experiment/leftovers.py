@@ -69,7 +69,7 @@ def _remove(note: Path, directory: Path) -> list[str]:
         for kind, names in left.items():
             docker(*_KINDS[kind][1], *names, timeout=120)
     except StackError as error:
-        return [f"{directory.name} was killed, and what it left cannot be removed: {error}"]
+        return [f"{directory.name} has ended, and what it left cannot be removed: {error}"]
     shutil.rmtree(directory / "state", ignore_errors=True)  # passwords of a stack that is gone
     counted = ", ".join(f"{len(names)} {kind}{'s' * (len(names) > 1)}" for kind, names in left.items())
     return [f"{directory.name} was killed: removed the {counted} that it left behind"]
