@@ -148,7 +148,7 @@ class Experiment:
     load: Load
     variants: tuple[Variant, ...]
     factors: tuple[str, ...]  # in what the variants differ
-    rounds: int = 12  # at most
+    rounds: int = 16  # at most
     stop_at: float = 0.0  # percent: stop once the judged interval's half-width, as a ratio, is no wider; 0: never
     thresholds: tuple[Threshold, ...] = ()
 

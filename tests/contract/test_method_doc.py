@@ -20,7 +20,7 @@ from rig.stack.paths import Checkout
 ROOT = Path(__file__).parents[2]
 PROSE = " ".join((ROOT / "docs" / "method.md").read_text().split())
 RECORD = ROOT / "docs" / "runs" / "truth"
-WORDS = {5: "five", 11: "eleven", 12: "twelve", 0.1: "a tenth"}
+WORDS = {5: "five", 15: "fifteen", 16: "sixteen", 0.1: "a tenth"}
 DEFAULT = Load(kinds=(Kind(task="app.noop"),))
 ROUNDS = Experiment.__dataclass_fields__["rounds"].default
 

@@ -57,7 +57,7 @@ def test_what_a_file_leaves_out_takes_the_default(tmp_path: Path) -> None:
     path.write_text(GOOD)
     experiment = load_experiment(path, TOPOLOGIES)
     assert experiment.baseline == Variant(name="a", settings={"task_ignore_result": False})
-    assert experiment.rounds == 12
+    assert experiment.rounds == 16
     assert experiment.load.arrivals == "poisson"
     assert experiment.load.kinds == (Kind(task="app.noop"),)
     assert experiment.factors == ("settings.task_ignore_result",)
