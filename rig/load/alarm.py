@@ -17,6 +17,7 @@ import gevent
 CLOCK_MONOTONIC = 1
 TFD_TIMER_ABSTIME = 1
 READABLE = 1
+FIRST = 2  # libev's highest priority: a send that is due goes before answers that have come in
 SECOND_NS = 1_000_000_000
 
 # Python has os.timerfd_create from 3.13 on; the host's may be older.
@@ -33,7 +34,7 @@ class Alarm:
         self._fd = _libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create: " + os.strerror(ctypes.get_errno()))
-        self._watcher: Any = gevent.get_hub().loop.io(self._fd, READABLE)
+        self._watcher: Any = gevent.get_hub().loop.io(self._fd, READABLE, priority=FIRST)
 
     def wait(self, due_ns: int) -> None:
         """Let the other greenlets run until the monotonic time `due_ns`, or until `ring`; at once if it is past."""

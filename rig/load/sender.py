@@ -76,7 +76,7 @@ class Sender:
         self._producers = Producers(app)
         self._default_queue = app.conf.task_default_queue
         self._ignore_results = app.conf.task_ignore_result
-        self._known: dict[tuple[str, str], tuple[int, str]] = {}
+        self._known: dict[tuple[str, str], tuple[int, str, bool]] = {}
         self._failures: dict[str, Failure] = {}
         self._next_id: Callable[[], str] = _no_turn
 
@@ -107,10 +107,12 @@ class Sender:
         nanoseconds: response time counts from there. What goes wrong is reported to Locust and not raised.
         """
         queue = queue or self._default_queue
-        kind, name = self._known.get((task, queue)) or self._learn(task, queue)
+        kind, name, as_it_is = self._known.get((task, queue)) or self._learn(task, queue)
         options.setdefault("ignore_result", self._ignore_results and not wait)
         if self._by_name and not wait:
             options["result_cls"] = Unread
+            if as_it_is:
+                options.setdefault("declare", ())
         tally = self.tally
         task_id = self._next_id()
         slot = words, base = self._claim(task_id, kind)
@@ -189,8 +191,14 @@ class Sender:
             context=_NOTHING,
         )
 
-    def _learn(self, task: str, queue: str) -> tuple[int, str]:
-        known = self._known[task, queue] = (self._kind(task, queue), f"{task} on {queue}")
+    def _learn(self, task: str, queue: str) -> tuple[int, str, bool]:
+        """Return the ledger's kind, Locust's name, and whether the queue is never declared (`client.make_app`).
+
+        Of such a queue kombu would make a copy for each send, only to find that out.
+        """
+        taken = self.app.amqp.queues.get(queue)
+        as_it_is = taken is not None and bool(taken.no_declare)
+        known = self._known[task, queue] = (self._kind(task, queue), f"{task} on {queue}", as_it_is)
         return known
 
     def _failure(self, text: str) -> Failure:

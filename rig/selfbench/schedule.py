@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rig.experiment.stats import geometric_mean, paired_ratio
+from rig.load.read_arrivals import parse
 from rig.selfbench.figure import Figure
 
 SHARE = 0.5  # of the generator's capacity
@@ -23,20 +24,44 @@ def arrivals(kind: str, capacity: float, seconds: float, seed: int) -> dict[str,
     return {"kind": kind, "rate": capacity * SHARE, "seconds": seconds, **seeded}
 
 
+def perfect_p99_us(plan: Mapping[str, Any], capacity: float) -> float:
+    """Return how late the 99th percentile of `plan` would be sent by a generator without any fault, in microseconds.
+
+    It can do no more than one send at a time, each in 1 / `capacity` seconds: what is planned meanwhile has to wait
+    (Lindley's recursion, "The theory of queues with a single server", Math. Proc. Cambridge 48-2 (1952)).
+    """
+    each_ns, free_ns = 1e9 / capacity, 0.0
+    late = []
+    for due in parse(plan).times():
+        late.append(max(free_ns - due, 0.0))
+        free_ns = max(free_ns, due) + each_ns
+    return sorted(late)[int(0.99 * len(late))] / 1000
+
+
 def capacity_of(answer: Mapping[str, Any]) -> float:
     """Return sends a second of a closed turn."""
     seconds: float = (answer["last_published_ns"] - answer["first_sent_ns"]) / 1e9
     return float(answer["sent"] / seconds)
 
 
-def figures(where: str, capacities: Sequence[float], lags: Lags) -> list[Figure]:
-    """Return capacity and lags over rounds (geometric means, t intervals); the limit holds for p99 of those alone."""
+def figures(where: str, capacities: Sequence[float], lags: Lags, perfect_us: Sequence[float]) -> list[Figure]:
+    """Return capacity and lags over rounds (geometric means, t intervals); limits hold for those alone.
+
+    `perfect_us`: `perfect_p99_us` of each round's Poisson schedule. What even that generator is late by belongs to the
+    load, which wants several sends within the time of one, and is taken off before Poisson arrivals are judged.
+    """
     found = [Figure(name=f"{where}: capacity", value=geometric_mean(capacities), unit="sends/s")]
     for kind in KINDS:
         for name in PERCENTILES:
-            judged = where == ALONE and name == "p99"
+            judged = where == ALONE and name == "p99" and kind == "constant"
             found.append(_figure(f"{where}: {kind}, {name}", [lag[name] for lag in lags[kind]], judged))
-    return found
+    perfect = _figure(f"{where}: poisson, p99 of a faultless generator as fast", perfect_us, judged=False)
+    p99 = next(figure for figure in found if figure.name == f"{where}: poisson, p99")
+    limit, ok = (f"≤ {MOST_MS:g} ms", p99.value - perfect.value <= MOST_MS) if where == ALONE else ("", True)
+    beyond = Figure(
+        name=f"{where}: poisson, p99 beyond that", value=p99.value - perfect.value, unit="ms late", limit=limit, ok=ok
+    )
+    return [*found, perfect, beyond]
 
 
 def _figure(name: str, lag_us: Sequence[float], judged: bool) -> Figure:

@@ -96,7 +96,7 @@ class Bench:
 
 def application(send_task: Any, pool: Any = None, limit: int = 10) -> Any:
     conf = SimpleNamespace(task_default_queue="celery", task_ignore_result=True, broker_pool_limit=limit)
-    return SimpleNamespace(send_task=send_task, conf=conf, amqp=SimpleNamespace(producer_pool=pool))
+    return SimpleNamespace(send_task=send_task, conf=conf, amqp=SimpleNamespace(producer_pool=pool, queues={}))
 
 
 @pytest.fixture
@@ -292,6 +292,13 @@ def test_the_client_asks_for_confirms_and_lets_settings_be_overridden(tmp_path: 
     assert app.conf.broker_transport_options == {"confirm_publish": True, "login_method": "PLAIN"}
     assert app.conf.task_compression == "gzip"
     assert (app.amqp.queues["q"].no_declare, app.amqp.queues["other"].no_declare) == (True, None)
+    told = []
+    app.send_task = lambda *_, queue, **options: told.append((queue, options.get("declare")))
+    sending = Sender(app, Writer(tmp_path, "locust"), lambda **_: None)
+    sending.begin(iter(map(str, range(9))).__next__)
+    for queue in ("q", "other", "unheard of"):
+        sending.send("app.noop", queue=queue)
+    assert told == [("q", ()), ("other", None), ("unheard of", None)]
     assert app.conf.task_serializer == "json"
 
 

@@ -101,16 +101,33 @@ def test_rates_are_those_of_the_sends_alone() -> None:
     assert schedule.capacity_of(answer) == 250
 
 
-def lags(p99_us: float) -> dict[str, list[dict[str, float]]]:
-    rounds = [{"p50": 90 * drift, "p99": p99_us * drift, "max": 9000 * drift} for drift in (0.9, 1.0, 1 / 0.9)]
-    return {"poisson": rounds, "constant": rounds}
+def lags(p99_us: float) -> list[dict[str, float]]:
+    return [{"p50": 90 * drift, "p99": p99_us * drift, "max": 9000 * drift} for drift in (0.9, 1.0, 1 / 0.9)]
 
 
-@pytest.mark.parametrize(("where", "p99_us", "ok"), [(ALONE, 990, True), (ALONE, 1010, False), (SHARED, 5000, True)])
-def test_a_generator_alone_has_to_keep_its_schedule(where: str, p99_us: float, ok: bool) -> None:
-    found = schedule.figures(where, [4000, 4100, 3900], lags(p99_us))
-    assert by_name(found)[f"{where}: poisson, p99"].value == pytest.approx(p99_us / 1000)
+@pytest.mark.parametrize(
+    ("where", "constant_us", "poisson_us", "ok"),
+    [
+        (ALONE, 990, 2390, True),
+        (ALONE, 1010, 2390, False),
+        (ALONE, 990, 2410, False),
+        (SHARED, 5000, 9000, True),
+    ],
+)
+def test_a_generator_alone_has_to_keep_its_schedule(
+    where: str, constant_us: float, poisson_us: float, ok: bool
+) -> None:
+    late = {"constant": lags(constant_us), "poisson": lags(poisson_us)}
+    found = schedule.figures(where, [4000, 4100, 3900], late, [1400, 1400, 1400])
+    assert by_name(found)[f"{where}: poisson, p99"].value == pytest.approx(poisson_us / 1000)
+    assert by_name(found)[f"{where}: poisson, p99 beyond that"].value == pytest.approx(poisson_us / 1000 - 1.4)
     assert all_ok(found) is ok
+
+
+def test_a_faultless_generator_is_late_where_two_sends_are_due_at_once() -> None:
+    burst = {"kind": "bursts", "size": 5, "period": 1.0, "seconds": 2.0}
+    assert schedule.perfect_p99_us(burst, 1000) == pytest.approx(4000)
+    assert schedule.perfect_p99_us(schedule.arrivals("constant", 4000, 1, 0), 4000) == 0
 
 
 def test_schedules_are_at_half_of_the_capacity() -> None:

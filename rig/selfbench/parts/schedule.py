@@ -7,15 +7,15 @@ import random
 from pathlib import Path
 from typing import Any
 
+from rig.experiment.turn import PACED_USERS as USERS
 from rig.selfbench import generator, marks, schedule
 from rig.selfbench.generator import CONFIRMED, Generator
 from rig.selfbench.part import Found, Job
 from rig.selfbench.schedule import ALONE, KINDS, SHARED
 from rig.stack.docker import docker
 
-TITLE = "sent - planned of an open-loop generator at half of its capacity, ten users, confirms, no-ops to RabbitMQ"
+TITLE = "sent - planned of an open-loop generator at half of its capacity, confirms, no-ops to RabbitMQ"
 ROUNDS, SECONDS = 5, 4.0  # a process each; of each schedule
-USERS = 10  # as in the paced phase of an experiment
 FOR_CAPACITY = 1_000  # sends for each second of a schedule
 
 
@@ -36,7 +36,7 @@ def measure(job: Job) -> Found:
             turns = [_round(generators[CONFIRMED], seconds, dice) for _ in range(rounds)]
             capacities = [turn["capacity"] for turn in turns]
             lags = {kind: [turn[kind] for turn in turns] for kind in KINDS}
-            figures += schedule.figures(where, capacities, lags)
+            figures += schedule.figures(where, capacities, lags, [turn["perfect_us"] for turn in turns])
             raw[where] = turns
             print(f"  {where}: {rounds} rounds", flush=True)
     return Found(figures=figures, raw=raw)
@@ -52,6 +52,8 @@ def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, A
         using.empty_queue()
         plan = schedule.arrivals(kind, found["capacity"], seconds, dice.randrange(1 << 30))
         found[kind] = using.send(plan, USERS)["lag_us"]
+        if kind == "poisson":
+            found["perfect_us"] = schedule.perfect_p99_us(plan, found["capacity"])
     using.empty_queue()
     return found
 
