@@ -39,7 +39,9 @@ def main() -> int:
 
 def run(ledger: Path, port: int) -> None:
     """Follow `ledger` and serve its metrics until the process is ended. Raises OSError if the port is taken."""
-    collector = LedgerCollector(Follower(ledger))
+    follower = Follower(ledger)
+    follower.window.take_memory()
+    collector = LedgerCollector(follower)
     serve(collector, port)
     while True:
         collector.poll()

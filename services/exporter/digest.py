@@ -25,6 +25,8 @@ SETTLED: Final = _bit(record.ACKED) | _bit(record.REJECTED)
 # From this code on, the main process writes the outcome and no FINISHED: the task did not run to its end.
 FIRST_WITHOUT_FINISH: Final = OUTCOME_CODE["revoked"]
 
+_BIT_OF_STAMP: Final = (1 << np.arange(8)).astype(np.uint8)  # np.packbits is slow where words lie side by side
+
 # Outcome codes to events; code 0 and codes of a later format count as "unknown".
 _EVENT_OF_OUTCOME = np.full(256, EVENT["unknown"])
 for _code, _name in record.OUTCOMES.items():
@@ -41,10 +43,11 @@ def digest(batch: Batch, tally: Tally, window: Window, until: int) -> tuple[Bits
     """Count what is new in `batch` and happened `until` then; return each row's new state, and whether it is done."""
     sends = is_send(batch.rows)
     state = _state(batch.rows, until)
-    new = _New(batch, state & ~batch.state)
-    new.count_sends(sends)
-    new.count_runs(~sends)
-    new.join(sends, window)
+    new = _New(batch, state & ~batch.state, sends)
+    if sends.any():
+        new.count_sends()
+    new.count_runs()
+    new.join(window)
     new.tell(tally)
     return state, _done(state, sends, batch, window)
 
@@ -66,55 +69,54 @@ def open_tasks(batch: Batch) -> tuple[int, int]:
 class _New:
     """Collects the events and durations of one batch; `bits` are what each row has gained."""
 
-    def __init__(self, batch: Batch, bits: Bits) -> None:
-        self._rows, self._series, self._keys, self._bits = batch.rows, batch.series, batch.keys, bits
+    def __init__(self, batch: Batch, bits: Bits, sends: Mask) -> None:
+        self._rows, self._series, self._keys = batch.rows, batch.series, batch.keys
+        self._of_sends = bits * sends
+        self._of_runs = bits * ~sends
         self._events: list[tuple[Ints, Index]] = []
         self._durations: list[tuple[str, Index, Ints]] = []
 
-    def count_sends(self, sends: Mask) -> None:
+    def count_sends(self) -> None:
         for word, event in ((record.PUBLISHED, "sent"), (record.SEND_FAILED, "send_failed")):
-            at = self._gained(word, sends)
+            at = _having(word, self._of_sends)
             self._event(event, at)
             if word == record.PUBLISHED:
                 self._stage("publish", at, record.SENT, record.PUBLISHED)
-        self._stage("generator_lag", self._gained(record.SENT, sends), record.PLANNED, record.SENT)
+        self._stage("generator_lag", _having(record.SENT, self._of_sends), record.PLANNED, record.SENT)
 
-    def count_runs(self, runs: Mask) -> None:
-        for word, event in ((record.RECEIVED, "received"), (record.STARTED, "started"), (record.ACKED, "acked")):
-            self._event(event, self._gained(word, runs))
-        ended = self._gained(record.OUTCOME, runs)
-        outcome = self._rows[ended, record.OUTCOME].clip(0, 255)
+    def count_runs(self) -> None:
+        bits = self._of_runs
+        received, acked = _having(record.RECEIVED, bits), _having(record.ACKED, bits)
+        self._event("received", received)
+        self._event("started", _having(record.STARTED, bits))
+        self._event("acked", acked)
+        ended = _having(record.OUTCOME, bits)
+        outcome = self._rows[:, record.OUTCOME][ended].clip(0, 255)
         self._events.append((_EVENT_OF_OUTCOME[outcome], self._series[ended]))
-        self._stage("runtime", self._gained(record.BODY_DONE, runs), record.STARTED, record.BODY_DONE)
+        self._stage("runtime", _having(record.BODY_DONE, bits), record.STARTED, record.BODY_DONE)
         # STORED follows BODY_DONE in the same process, within one poll or two.
-        self._stage("result_write", self._gained(record.STORED, runs), record.BODY_DONE, record.STORED)
-        self._stage("ack", self._gained(record.ACKED, runs), record.RECEIVED, record.ACKED)
+        self._stage("result_write", _having(record.STORED, bits), record.BODY_DONE, record.STORED)
+        self._stage("ack", acked, record.RECEIVED, record.ACKED)
 
-    def join(self, sends: Mask, window: Window) -> None:
+    def join(self, window: Window) -> None:
         """Put what is new into the window, and tell the waits whose both ends are known now."""
-        sent = self._gained(record.SENT, sends)
-        ran = ((self._bits & _RUN_JOIN_BITS) != 0).nonzero()[0]
-        ran = ran[~sends[ran]]
+        sent = _having(record.SENT, self._of_sends)
+        ran = ((self._of_runs & _RUN_JOIN_BITS) != 0).nonzero()[0]
         if not len(sent) and not len(ran):
             return
         places = window.place(np.concatenate([self._keys[sent], self._keys[ran]]))
-        values = window.values
-        self._put_sent(sent, places[: len(sent)], window)
-        at = places[len(sent) :]
-        bits = self._bits[ran]
-        for word, column in _JOINED:
-            has = (bits & _bit(word)) != 0
-            values[at[has], column] = self._rows[ran[has], word]
-        values[at, SERIES] = self._series[ran]
-        # A task that will be tried again has not reached its end.
-        retried = self._rows[ran, record.OUTCOME] == OUTCOME_CODE["retried"]
-        values[at[retried], OBSERVED] |= _TOLD_END
+        if len(sent):
+            self._put_sent(sent, places[: len(sent)], window)
+        if len(ran):
+            self._put_ran(ran, places[len(sent) :], window)
         self._tell_waits(window, window.distinct(places))
-        values[window.nowhere] = 0
+        window.values[window.nowhere] = 0
 
     def tell(self, tally: Tally) -> None:
         events = [event for event, _ in self._events]
         tally.count(np.concatenate(events), np.concatenate([series for _, series in self._events]))
+        if not self._durations:
+            return
         stages = np.repeat([STAGE[name] for name, *_ in self._durations], [len(d) for *_, d in self._durations])
         series = np.concatenate([series for _, series, _ in self._durations])
         tally.observe(stages, series, np.concatenate([duration for *_, duration in self._durations]))
@@ -130,28 +132,41 @@ class _New:
             known = first != 0
             window.values[places[again[known]], ORIGIN] = first[known]
 
+    def _put_ran(self, ran: Ints, places: Ints, window: Window) -> None:
+        bits = self._of_runs[ran]
+        for word, column in _JOINED:
+            has = _having(word, bits)
+            window.values[:, column][places[has]] = self._rows[:, word][ran[has]]
+        window.values[:, SERIES][places] = self._series[ran]
+        # A task that will be tried again has not reached its end.
+        retried = self._rows[:, record.OUTCOME][ran] == OUTCOME_CODE["retried"]
+        window.values[places[retried], OBSERVED] |= _TOLD_END
+
     def _tell_waits(self, window: Window, places: Ints) -> None:
-        known = window.values[places]
+        known = np.asfortranarray(window.values.take(places, axis=0))
         for number, (start, end, name) in enumerate(_WAITS):
             told = 1 << number
-            ready = (known[:, start] != 0) & (known[:, end] >= known[:, start]) & (known[:, OBSERVED] & told == 0)
-            chosen = known[ready]
-            self._durations.append((name, chosen[:, SERIES].astype(np.int32), chosen[:, end] - chosen[:, start]))
-            window.values[places[ready], OBSERVED] |= told
-
-    def _gained(self, word: int, among: Mask) -> Ints:
-        at: Ints = ((self._bits & _bit(word) != 0) & among).nonzero()[0]
-        return at
+            began, ended, observed = known[:, start], known[:, end], known[:, OBSERVED]
+            ready = ((began != 0) & (ended >= began) & (observed & told == 0)).nonzero()[0]
+            if not ready.size:
+                continue
+            self._durations.append((name, known[ready, SERIES].astype(np.int32), ended[ready] - began[ready]))
+            window.values[:, OBSERVED][places[ready]] |= told
 
     def _event(self, name: str, at: Ints) -> None:
         self._events.append((np.full(len(at), EVENT[name]), self._series[at]))
 
     def _stage(self, name: str, at: Ints, start: int, end: int) -> None:
         """Note the time from word `start` to word `end`, where both are known."""
-        begin = self._rows[at, start]
-        both = begin != 0
-        at = at[both]
-        self._durations.append((name, self._series[at], self._rows[at, end] - begin[both]))
+        at = at[self._rows[:, start][at] != 0]
+        if at.size:
+            self._durations.append((name, self._series[at], self._rows[:, end][at] - self._rows[:, start][at]))
+
+
+def _having(word: int, bits: Bits) -> Ints:
+    """Return where in `bits` the one that stands for `word` is set."""
+    at: Ints = (bits & _bit(word) != 0).nonzero()[0]
+    return at
 
 
 def _state(rows: Ints, until: int) -> Bits:
@@ -163,7 +178,7 @@ def _state(rows: Ints, until: int) -> Bits:
     stamps = rows[:, WORDS_SEEN_AS_BITS]
     happened = (stamps != 0) & (stamps <= until)
     happened[:, -1] &= rows[:, record.FINISHED] <= until  # the outcome carries no time of its own
-    state: Bits = np.packbits(happened, axis=1, bitorder="little")[:, 0]
+    state: Bits = np.bitwise_or.reduce(happened * _BIT_OF_STAMP, axis=1)
     return state
 
 
@@ -178,6 +193,6 @@ def _done(state: Bits, sends: Mask, batch: Batch, window: Window) -> Mask:
     elsewhere = (settled & ~done & (state & STARTED_BIT == 0) & ~sends).nonzero()[0]
     if elsewhere.size:
         done[elsewhere] = window.values[window.find(batch.keys[elsewhere]), FINISHED] != 0
-    published = state & (_bit(record.PUBLISHED) | _bit(record.SEND_FAILED)) != 0
-    done[sends] = published[sends]
+    if sends.any():
+        done[sends] = (state & (_bit(record.PUBLISHED) | _bit(record.SEND_FAILED)) != 0)[sends]
     return done

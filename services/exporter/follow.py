@@ -171,9 +171,10 @@ class Follower:
 
     def _count_slots(self, part: Batch) -> None:
         """Count the slots that no earlier exporter can have met: nothing in them was counted."""
-        sends = is_send(part.rows[part.state == 0])
-        self.slots["send"] += int(sends.sum())
-        self.slots["run"] += int((~sends).sum())
+        unmet = part.state == 0
+        sends = int((unmet & is_send(part.rows)).sum())
+        self.slots["send"] += sends
+        self.slots["run"] += int(unmet.sum()) - sends
 
     def _retire(self) -> None:
         for segment in list(self.segments.values()):

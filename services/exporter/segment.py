@@ -30,10 +30,10 @@ class DamageError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Slots to look at: `rows` of 16 words, and for each row where it stands and what was known of it."""
+    """Slots to look at: `rows` of words, and for each row where it stands and what was known of it."""
 
     slots: Index  # index of the slot in its segment
-    rows: Ints
+    rows: Ints  # as `columns` gives them
     state: Bits  # what has been counted of it
     keys: Keys
     series: Index
@@ -48,7 +48,18 @@ class Batch:
 
 def join(batches: list[Batch]) -> Batch:
     """Return all rows of `batches` in one."""
+    if len(batches) == 1:
+        return batches[0]
     return Batch(**{name: np.concatenate([getattr(b, name) for b in batches]) for name in Batch.__dataclass_fields__})
+
+
+def columns(slots: Ints) -> Ints:
+    """Return a copy of the words that matter, each word of all slots side by side: everything here works by words.
+
+    A slot's words are thus copied at different moments. That does no harm: what the poll's `until` lets through was
+    written before the poll began, and what it does not is left for the next poll.
+    """
+    return np.asfortranarray(slots[:, : WORDS_SEEN_AS_BITS.stop])
 
 
 class Segment:
@@ -102,7 +113,7 @@ class Segment:
         """Return the slots that were not done, with what stands in them now. The caller puts back what still is not."""
         known = self.open_slots()
         self._pending = []
-        return known and replace(known, rows=self._slots[known.slots])
+        return known and replace(known, rows=columns(self._slots[known.slots]))
 
     def put(self, batch: Batch) -> None:
         """Remember `batch` as slots to look at again."""
@@ -123,7 +134,7 @@ class Segment:
         if not end:
             return None
         start, self._used = self._used, self._used + end
-        return self._sound(start, self._slots[start : start + end].copy())
+        return self._sound(start, columns(self._slots[start : start + end]))
 
     def close(self) -> None:
         """Let the file go; the mapping goes with the last array that shows it."""
@@ -169,22 +180,22 @@ class Segment:
 
     def _sound(self, start: int, rows: Ints) -> Batch | None:
         """Return `rows` as a batch without those that cannot be true."""
-        head = rows[:, 4].copy().view(np.uint16).reshape(-1, 4)
-        kind, record_type = head[:, 2], head[:, 3] >> 8
+        kind, record_type = rows[:, 4] >> 32 & 0xFFFF, rows[:, 4] >> 56 & 0xFF
         if int(kind.max()) >= len(self._series):
             self._read_header()
         hole = record_type == 0
         bad = (record_type > record.RUN) | (rows[:, 0] == 0) | (kind >= len(self._series))
-        bad |= (rows[:, 5:10] < 0).any(axis=1)
+        bad |= np.bitwise_or.reduce(rows[:, 5:10], axis=1) < 0  # the sign of any of them
         self.problems["bad slot"] += int((bad & ~hole).sum())
-        if (bad | hole).all():
+        unsound = bad | hole
+        if unsound.all():
             return None
         batch = Batch(
             slots=np.arange(start, start + len(rows), dtype=np.int32), rows=rows, state=self._counted_before(rows),
             keys=hash_ids(rows), series=self._series[np.where(bad, 0, kind)],
         )  # fmt: skip
         self.is_worker |= bool((record_type == record.RUN).any())
-        return batch.where(~(bad | hole)) if (bad | hole).any() else batch
+        return batch.where(~unsound) if unsound.any() else batch
 
     def _counted_before(self, rows: Ints) -> Bits:
         """Return what an earlier follower has counted of each slot."""

@@ -82,7 +82,7 @@ class Tally:
     def count(self, event: Ints, series: Index) -> None:
         """Add one to `events[event, series]` for each pair."""
         room = self.events.shape[1]
-        self.events += np.bincount(event * room + series, minlength=self.events.size).reshape(self.events.shape)
+        _add(self.events, np.bincount(event * room + series))
 
     def observe(self, stage: Ints, series: Index, duration_ns: Ints) -> None:
         """Add each duration to the histogram of its stage and series; a negative one counts as zero."""
@@ -90,9 +90,8 @@ class Tally:
         duration_ns = duration_ns.clip(0)
         row = stage * room + series
         cell = row * BUCKETS + _BOUNDS_NS.searchsorted(duration_ns)
-        self.buckets += np.bincount(cell, minlength=self.buckets.size).reshape(self.buckets.shape)
-        added = np.bincount(row, weights=duration_ns, minlength=self.seconds.size)
-        self.seconds += added.reshape(self.seconds.shape) / 1e9
+        _add(self.buckets, np.bincount(cell))
+        _add(self.seconds, np.bincount(row, weights=duration_ns) / 1e9)
 
     def _grow(self) -> None:
         room = self.events.shape[1]
@@ -102,3 +101,8 @@ class Tally:
         self.events = np.pad(self.events, ((0, 0), (0, more)))
         self.buckets = np.pad(self.buckets, ((0, 0), (0, more), (0, 0)))
         self.seconds = np.pad(self.seconds, ((0, 0), (0, more)))
+
+
+def _add(totals: npt.NDArray[Any], added: npt.NDArray[Any]) -> None:
+    """Add to the first cells of `totals`: no further than the counts go, which spares most of a large table."""
+    totals.reshape(-1)[: len(added)] += added

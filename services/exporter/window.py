@@ -15,6 +15,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
+Batches = npt.NDArray[np.int32]
 
 WAYS: Final = 4  # tasks that may share a hash bucket
 BUCKET_BITS: Final = 16  # 65,536 buckets × 4 = 262,144 tasks in 24 MB: a minute of backlog at 4,000 tasks/s
@@ -65,15 +66,22 @@ class Window:
         self.values: Ints = np.zeros((size + 1, COLUMNS), np.int64)
         self._shift = np.uint64(64 - bucket_bits)
         self._keys: Keys = np.zeros((size // WAYS, WAYS), np.uint64)
-        self._touched: Ints = np.zeros(size + 1, np.int64)  # number of the batch that last used the row
+        self._touched: Batches = np.zeros(size + 1, np.int32)  # number of the batch that last used the row
         self._batch = 0
+
+    def take_memory(self) -> None:
+        """Have the kernel give all memory now, before anything is put in: else polls pay for it, page by page."""
+        for table in (self.values, self._keys, self._touched):
+            table.fill(0)
 
     def find(self, keys: Keys) -> Places:
         """Return the place of each key, `nowhere` for the unknown ones."""
         buckets = (keys >> self._shift).astype(np.intp)
-        hits = self._keys[buckets] == keys[:, None]
-        way = hits.argmax(axis=1)
-        return np.where(hits.any(axis=1), buckets * WAYS + way, self.nowhere)
+        hits = (self._keys.take(buckets, axis=0) == keys[:, None]).ravel().nonzero()[0]
+        found = hits // WAYS
+        places = np.full(len(keys), self.nowhere)
+        places[found] = buckets[found] * WAYS + (hits - found * WAYS)
+        return places
 
     def place(self, keys: Keys) -> Places:
         """Return a place for each key; new ones displace what has been untouched for longest in their bucket."""
@@ -84,31 +92,39 @@ class Window:
         for _ in range(WAYS):  # keys of one batch that want the same row take turns
             if not missing.size:
                 break
-            self._insert(keys[missing])
-            places[missing] = self.find(keys[missing])
+            places[missing] = self._insert(keys[missing])
             missing = missing[places[missing] == self.nowhere]
         self.dropped += len(missing)
         return places
 
-    def _insert(self, keys: Keys) -> None:
+    def _insert(self, keys: Keys) -> Places:
+        """Give each key a place and return it: `nowhere` where there was none, or another of these keys got it."""
         buckets = (keys >> self._shift).astype(np.intp)
-        ages = self._touched[: self.nowhere].reshape(-1, WAYS)[buckets]
-        way = ages.argmin(axis=1)
+        ages = self._touched[: self.nowhere].reshape(-1, WAYS).take(buckets, axis=0)
+        # Column by column, since numpy is slow along an axis of four; the lowest bits say whose age it is.
+        oldest = np.minimum.reduce([ages[:, way] * WAYS + way for way in range(WAYS)])
+        age = oldest // WAYS
+        places = buckets * WAYS + (oldest - age * WAYS)
         # Never displace a task of the same batch: its place has been handed out.
-        free = ages[np.arange(len(way)), way] != self._batch
-        buckets, way, keys = buckets[free], way[free], keys[free]
-        places = buckets * WAYS + way
-        forgotten = places[self._keys[buckets, way] != 0]
-        if forgotten.size:
-            self.dropped += int((self.values[np.unique(forgotten), FINISHED] == 0).sum())
-        self._keys[buckets, way] = keys
-        self.values[places] = 0
-        self._touched[places] = self._batch
+        free = (age != self._batch).nonzero()[0]
+        wanted, by = places[free], keys[free]
+        owners = self._keys.reshape(-1)
+        forgotten = wanted[owners[wanted] != 0]
+        if forgotten.size:  # not np.unique: its first call imports numpy.ma, 10 ms in the middle of a poll
+            self.dropped += int((self.values[self.distinct(forgotten), FINISHED] == 0).sum())
+        owners[wanted] = by
+        self.values[wanted] = 0
+        self._touched[wanted] = self._batch
+        given = np.full(len(keys), self.nowhere)
+        won = owners[wanted] == by
+        given[free[won]] = wanted[won]
+        return given
 
     def distinct(self, places: Places) -> Places:
         """Return each of `places` once, without `nowhere`; cheaper than sorting."""
         places = places[places != self.nowhere]
         order = np.arange(len(places))
-        self.values[places, OWNER] = order
-        once: Places = places[self.values[places, OWNER] == order]
+        owner = self.values[:, OWNER]
+        owner[places] = order
+        once: Places = places[owner[places] == order]
         return once

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from exporter.window import FINISHED, SENT, STARTED, WAYS, Window, hash_ids
@@ -93,3 +97,26 @@ def test_distinct_gives_each_place_once_and_never_nowhere() -> None:
     window = Window(bucket_bits=2)
     places = np.array([3, 1, 3, window.nowhere, 1, 2])
     assert sorted(window.distinct(places)) == [1, 2, 3]
+
+
+DISPLACES = """
+import sys
+import numpy as np
+from exporter.window import Window
+before = set(sys.modules)
+window = Window(bucket_bits=0)
+for key in range(1, 20):
+    window.place(np.array([key], np.uint64))
+assert window.dropped
+print(*set(sys.modules) - before)
+"""
+
+
+def test_displacing_a_task_imports_nothing() -> None:
+    """An import would come in the middle of some poll, and cost as much as ten thousand tasks."""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", DISPLACES], env={"PYTHONPATH": f"{root}:{root / 'services'}"}, check=True,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert ended.stdout.split() == []
