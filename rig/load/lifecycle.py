@@ -19,6 +19,8 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 from rig.errors import BadInput
 from rig.load import check
 from rig.load.count import Count, count
+from rig.load.orphan import MasterWatch
+from rig.load.pulse import Pulse
 from rig.load.schedule import Schedules
 from rig.load.sender import METHODS
 from rig.load.session import Session, refuse
@@ -60,7 +62,9 @@ class Lifecycle:
         events.quit.add_listener(self.end)
         if self.sends:
             events.test_stop.add_listener(self.count_missed)
+            Pulse().attach(events)
         if isinstance(self.runner, WorkerRunner):
+            MasterWatch(self.environment).attach()
             self.runner.register_message(STOP, self.stop_for_master)
             events.report_to_master.add_listener(self.report)
             events.test_stop.add_listener(self.flush)
