@@ -108,10 +108,15 @@ def test_what_the_broker_still_holds_is_stalled_and_not_lost(stack: Stack) -> No
     subprocess.run(["docker", "pause", worker], check=True, capture_output=True)
     try:
         requests = sum(entry["num_requests"] for entry in stack.locust(*NOOPS))
-        # RabbitMQ counts a quorum queue's messages every five seconds.
-        wait_until("the broker to count what it holds", lambda: messages(stack) >= len(unfinished(stack)) >= requests)
-        left = messages(stack)
-        drawn = account(stack.tasks(), stack.ledger(), left_in_broker=left, now_ns=time.monotonic_ns())
+
+        def held() -> tuple[Tasks, int] | None:
+            """What the ledger has and what the broker, once it counts no less: RabbitMQ counts every five seconds."""
+            tasks = stack.tasks()  # before the broker is asked: beat's canaries come and go
+            left = messages(stack)
+            return (tasks, left) if left >= len(unfinished(tasks)) >= requests else None
+
+        tasks, left = wait_until("the broker to count what it holds", held)
+        drawn = account(tasks, stack.ledger(), left_in_broker=left, now_ns=time.monotonic_ns())
     finally:
         subprocess.run(["docker", "unpause", worker], check=True, capture_output=True)
     # What a frozen pool process was in the middle of is acknowledged, and so in no queue.
@@ -120,8 +125,7 @@ def test_what_the_broker_still_holds_is_stalled_and_not_lost(stack: Stack) -> No
     wait_until("the worker to catch up", lambda: noops_ended(stack.tasks()) == ended_before + requests)
 
 
-def unfinished(stack: Stack) -> set[str]:
-    tasks = stack.tasks()
+def unfinished(tasks: Tasks) -> set[str]:
     return {task_id.decode() for task_id in tasks.id[(tasks.sends > 0) & (tasks.ends == 0)]}
 
 
