@@ -56,8 +56,9 @@ def join(batches: list[Batch]) -> Batch:
 def columns(slots: Ints) -> Ints:
     """Return a copy of the words that matter, each word of all slots side by side: everything here works by words.
 
-    A slot's words are thus copied at different moments. That does no harm: what the poll's `until` lets through was
-    written before the poll began, and what it does not is left for the next poll.
+    A slot's words are thus copied at different moments, while its writer may go on. That does no harm: a stamp that the
+    poll's `until` lets through was read off the clock before the poll began, so all that its process had written before
+    it is here. A stamp that is not here yet is left for the next poll.
     """
     return np.asfortranarray(slots[:, : WORDS_SEEN_AS_BITS.stop])
 
