@@ -1,8 +1,8 @@
 """Gives Locust its turn while users send, even to a broker that makes nobody wait.
 
 Greenlets run one at a time, and as a rule a user lets the others run when it waits for the broker. A task that sends in
-a loop to a broker in the same process never waits: without this nothing would reach such a process any more, neither
-its master's heartbeats nor the end of its time nor a signal.
+a loop and asks for no confirms hardly ever waits, and never where the broker is in the same process: without this
+nothing would reach such a process any more, neither its master's heartbeats nor the end of its time nor a signal.
 """
 
 from __future__ import annotations
