@@ -21,9 +21,9 @@ from rig.experiment.watch import Watch
 from rig.stack.cgroups import Reading
 
 WARM_TASKS = 200  # sent and executed before anything is measured: connections, caches, lazy imports
-# Ten for each connection in Celery's pool: while the broker keeps all of them waiting, an arrival still finds a user
+# Fifty for each connection in Celery's pool: while the broker keeps all of them waiting, an arrival still finds a user
 # and waits as in an application, within `apply_async`. With fewer it would be late, and called the generator's fault.
-PACED_USERS = 100
+PACED_USERS = 500
 POLL_S = 0.02
 SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
 SUSPICIOUS_S = 3.0  # without one: worth a look at whether the worker still runs

@@ -29,7 +29,7 @@ class Kind:
 
     task: str
     queue: str
-    args: list[Any] = field(default_factory=list)
+    args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     share: float = 1.0
 
@@ -141,7 +141,7 @@ def _kinds(listed: list[Any] | None) -> tuple[list[Kind], list[str]]:
         found += [f"{where}.{name}: must not be empty" for name in ("task", "queue") if values.get(name) == ""]
         problems += found
         if not found:
-            kinds.append(Kind(**values))
+            kinds.append(Kind(**{**values, "args": tuple(values.get("args", ()))}))
     shares = [kind.share for kind in kinds]
     if not problems and not (math.isclose(math.fsum(shares), 1, abs_tol=1e-6) and block_length(shares)):
         problems.append(f"kinds: the shares must sum to 1, in steps of 0.001, and not be {shares}")

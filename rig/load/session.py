@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from rig.ledger.writer import Writer
-from rig.load import calls, check, ids, names
+from rig.load import calls, check, ids, names, transport
 from rig.load.client import make_app
 from rig.load.sender import Sender
+from rig.load.settled import Settled
 from rig.load.target import Target
 
 
@@ -34,10 +35,12 @@ class Session:
         self.run = ids.run_digits(target.run_id) if target.run_id else ids.new_run()
         self.turn = 0
         self.sender: Sender | None = None
+        self._settled: Settled
         self._fire = fire
         self._writer: Writer | None = None
         self._queues: set[str] = set()
         names.publish(target.ports)
+        transport.install()
 
     def begin(self, turn: int, publisher: int = 0, queues: Sequence[str] = (), call: str = calls.SEND_TASK) -> Sender:
         """Start turn number `turn` on `queues` and return what sends it; `publisher` tells this process from others.
@@ -50,8 +53,14 @@ class Session:
         next_id = ids.task_ids(self.run, turn, self.target.publisher + publisher)
         if self.sender is None or self.sender.tainted or not self._queues.issuperset(queues):
             self.sender = self._connect(queues)
+            self._settled = Settled(self.sender.app)
+        self._settled.use(call == calls.SEND_TASK)
         self.sender.begin(next_id, call)
         self.turn = turn
+        # What is there now stays: the collector, which would go through all of it in mid-load (2 to 3 ms, in which
+        # nothing is sent), need not look at it again.
+        gc.collect()
+        gc.freeze()
         return self.sender
 
     def close(self) -> None:

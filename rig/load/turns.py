@@ -35,7 +35,7 @@ from rig.load.target import resolve
 from rig.load.ticker import Ticker
 from rig.load.words import class_and_words
 
-LEAD_NS = 50_000_000  # from the order to the first planned time: the users have to be there
+LEAD_NS = 100_000_000  # from the order to the first planned time: the users have to be there
 YIELD_EVERY = 64  # sends; a publish without confirm never waits, so nobody else would get to run
 STOP_TIMEOUT = 5.0  # seconds for sends under way when a turn has to be ended
 

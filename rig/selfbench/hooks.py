@@ -42,7 +42,12 @@ class Price:
     @property
     def share(self) -> float:
         """The whole price as a share of a bare task: hooks and segments."""
-        return self.hooks.share + self.segments_us / self.bare_us
+        return self.hooks.share + self.extra
+
+    @property
+    def extra(self) -> float:
+        """What segments add to the hooks' share."""
+        return self.segments_us / self.bare_us
 
 
 def measure(checkout: Checkout, rounds: int, workers: int, seed: int) -> Price:

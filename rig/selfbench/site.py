@@ -15,7 +15,7 @@ from typing import Any
 from rig.experiment import interrupts
 from rig.experiment.bench import RunCheckout
 from rig.experiment.cells import UNLIMITED, yaml
-from rig.stack import build, images, preflight, start, up
+from rig.stack import build, checks, images, preflight, start, up
 from rig.stack.compose import Compose
 from rig.stack.docker import docker
 from rig.stack.paths import Checkout
@@ -51,10 +51,14 @@ def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[C
     ours = directory / "compose.yaml"
     ours.write_text(yaml({"services": services}).replace("{ledger}", str(ledger)))
     broker = checkout.root / "compose" / "topologies" / TOPOLOGY / "compose.yaml"
-    compose = replace(up.prepare(mine, plan, chosen), files=[broker, ours], profiles=[])
+    compose = replace(up.prepare(mine, plan, chosen), files=[broker], profiles=[])
+    unchecked = directory / "checks-off.yaml"
+    unchecked.write_text(yaml(checks.switched_off(compose)))
     try:
         with interrupts.as_exceptions():
-            start.start(replace(compose, files=[broker]))
+            start.start(replace(compose, files=[broker, unchecked]))
+            checks.pass_once(compose)
+            compose = replace(compose, files=[broker, unchecked, ours])
             start.start(compose)
             yield compose, ledger
     finally:

@@ -158,7 +158,7 @@ def test_it_needs_the_web_ui_and_a_ledger(tmp_path: Path) -> None:
 def test_an_order_is_read_with_its_defaults() -> None:
     kinds = [{"task": "t", "queue": "q"}]
     read = parse({"turn": 0, "kinds": kinds, "arrivals": {"kind": "constant", "rate": 1, "seconds": 7}})
-    assert read.kinds == [Kind(task="t", queue="q", args=[], kwargs={}, share=1.0)]
+    assert read.kinds == [Kind(task="t", queue="q", args=(), kwargs={}, share=1.0)]
     assert (read.options, read.users, read.wait, read.call, read.seed) == ({}, 1, False, "send_task", 0)
     assert read.seconds > 7
     assert parse(order(limit=3)).seconds == 3

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from rig.selfbench import record, rows, schedule, sending
+from rig.selfbench.estimate import Estimate
 from rig.selfbench.figure import Figure, all_ok
+from rig.selfbench.hooks import Price
 from rig.selfbench.part import all_parts
 from rig.selfbench.record import Section
 from rig.selfbench.rows import EVENTS, EXPORTER, LEDGER, MULTIPROCESS, NOTHING, ROWS, Turn
@@ -19,6 +21,13 @@ from rig.selfbench.sending import BARE, LOCUST, Sends
 
 ROUNDS = 12
 PRICES = {NOTHING: 1.0, LEDGER: 1.02, EXPORTER: 1.03, EVENTS: 1.8, MULTIPROCESS: 1.2}
+
+
+def price(share: float) -> Price:
+    """Hooks that cost `share` of a task of 100 µs, give or take 0.003, of which segments are 0.001."""
+    hooks = Estimate(share=share - 0.001, low=share - 0.004, high=share + 0.002, rounds=90, workers=[])
+    control = Estimate(share=0, low=0, high=0, rounds=90, workers=[])
+    return Price(bare_us=100, hooks=hooks, control=control, segments_us=0.1)
 
 
 def turns(prices: dict[str, float], seed: int = 1) -> dict[str, list[Turn]]:
@@ -41,7 +50,7 @@ def by_name(figures: list[Figure]) -> dict[str, Figure]:
 
 
 def test_each_row_is_a_ratio_to_the_bare_worker_and_its_watcher_is_part_of_it() -> None:
-    found = by_name(rows.figures(turns(PRICES)))
+    found = by_name(rows.figures(turns(PRICES), price(0.02)))
     whole = found[f"{EXPORTER}: all CPU, over the bare one"]
     assert whole.low is not None
     assert whole.high is not None
@@ -57,21 +66,40 @@ def test_each_row_is_a_ratio_to_the_bare_worker_and_its_watcher_is_part_of_it() 
 @pytest.mark.parametrize(
     ("change", "missed"),
     [
-        ({EXPORTER: 1.07}, [f"{EXPORTER}: all CPU, over the bare one"]),
         ({EVENTS: 1.0}, [f"({ours}) / ({EVENTS}), all CPU" for ours in (LEDGER, EXPORTER)]),
         ({MULTIPROCESS: 1.02}, [f"({ours}) / ({MULTIPROCESS}), all CPU" for ours in (LEDGER, EXPORTER)]),
         ({NOTHING: 1.1}, []),
     ],
 )
 def test_what_is_too_dear_or_not_clearly_cheaper_is_missed(change: dict[str, float], missed: list[str]) -> None:
-    assert [figure.name for figure in rows.figures(turns(PRICES | change)) if not figure.ok] == missed
+    assert [figure.name for figure in rows.figures(turns(PRICES | change), price(0.02)) if not figure.ok] == missed
+
+
+@pytest.mark.parametrize(("hooks", "ok"), [(0.02, True), (0.028, True), (0.031, False)])
+def test_stamps_and_exporter_are_judged_together_from_what_can_tell_them(hooks: float, ok: bool) -> None:
+    # Whole processes that differ by more than the limit say nothing against it.
+    found = by_name(rows.figures(turns(PRICES | {EXPORTER: 1.1, MULTIPROCESS: 1.3}), price(hooks)))
+    exporter, stamps, both = (
+        found[name]
+        for name in (
+            "exporter's CPU, of a bare task", "all stamps, switched inside one worker", "all stamps and the exporter",
+        )
+    )  # fmt: skip
+    assert exporter.value == pytest.approx(100 * 0.02 * 1.1, abs=0.05)
+    assert stamps.value == pytest.approx(100 * hooks)
+    assert both.value == pytest.approx(exporter.value + stamps.value)
+    assert both.low is not None
+    assert both.high is not None
+    assert both.value - both.low == pytest.approx(0.3, abs=0.02)  # the exporter's share is known better than this
+    assert both.high - both.value == pytest.approx(0.3, abs=0.02)
+    assert both.ok is ok
 
 
 def test_cheaper_by_the_point_estimate_alone_is_not_clearly_cheaper() -> None:
     noisy = turns(PRICES | {MULTIPROCESS: 1.032})
     for number, turn in enumerate(noisy[MULTIPROCESS]):
         noisy[MULTIPROCESS][number] = replace(turn, worker_us=turn.worker_us * (1.2 if number % 2 else 1 / 1.19))
-    found = by_name(rows.figures(noisy))[f"({EXPORTER}) / ({MULTIPROCESS}), all CPU"]
+    found = by_name(rows.figures(noisy, price(0.02)))[f"({EXPORTER}) / ({MULTIPROCESS}), all CPU"]
     assert found.value < 1
     assert not found.ok
 

@@ -25,8 +25,8 @@ def figures(price: hooks.Price) -> list[Figure]:
         Figure(name="bare task", value=price.bare_us, unit="µs CPU"),
         _share("control: bare against bare", price.control),
         _share("hooks", price.hooks),
-        Figure(name="changes of segment", value=100 * price.segments_us / price.bare_us, unit="% more"),
-        _share("all stamps together", price.hooks, extra=whole - price.hooks.share,
+        Figure(name="changes of segment", value=100 * price.extra, unit="% more"),
+        _share("all stamps together", price.hooks, extra=price.extra,
                limit=f"≤ {hooks.LIMIT:.1%}", ok=whole <= hooks.LIMIT),
     ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rig.selfbench import rows, workers
+from rig.selfbench import hooks, rows, workers
 from rig.selfbench.part import Found, Job
 from rig.selfbench.rows import ROWS, Turn
 
@@ -12,6 +12,8 @@ TITLE = "a worker watched in four ways, whole processes: no-op, solo pool, resul
 # Rounds of one turn a row; tasks of a turn: some seconds' work, since a watcher is scraped once, and Prometheus does
 # that every 5 s.
 ROUNDS, TASKS = 10, 20_000
+# For the hooks' price, of which the part `hooks` takes more.
+HOOK_ROUNDS, HOOK_WORKERS = 40, 4
 
 
 def measure(job: Job) -> Found:
@@ -23,8 +25,10 @@ def measure(job: Job) -> Found:
             for row in order:
                 turns[row].append(bench.turn(row, tasks))
             print(f"  round {number} of {rounds}: {', '.join(_shown(row, turns) for row in order)} µs", flush=True)
+    own_rounds, own_workers = (15, 2) if job.quick else (HOOK_ROUNDS, HOOK_WORKERS)
+    price = hooks.measure(job.checkout, own_rounds, own_workers, job.seed)
     raw = {row: [asdict(turn) for turn in own] for row, own in turns.items()}
-    return Found(figures=rows.figures(turns), raw={"turns": raw})
+    return Found(figures=rows.figures(turns, price), raw={"turns": raw, "hooks": asdict(price)})
 
 
 def _shown(row: str, turns: dict[str, list[Turn]]) -> str:

@@ -16,7 +16,9 @@ from rig.stack.docker import docker
 
 TITLE = "sent - planned of an open-loop generator at half of its capacity, confirms, no-ops to RabbitMQ"
 ROUNDS, SECONDS = 5, 4.0  # a process each; of each schedule
-FOR_CAPACITY = 1_000  # sends for each second of a schedule
+# For the capacity: ten for each connection, the most sends a second that this generator comes to; and how many sends
+# for each second of a schedule.
+FAST_USERS, FOR_CAPACITY = 100, 1_000
 
 
 def measure(job: Job) -> Found:
@@ -45,9 +47,8 @@ def measure(job: Job) -> Found:
 def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, Any]:
     """Measure a new process' capacity, and at half of it each kind of arrivals, in random order."""
     using.restart()
-    found: dict[str, Any] = {
-        "capacity": schedule.capacity_of(using.send({"kind": "closed", "count": int(FOR_CAPACITY * seconds)}, USERS))
-    }
+    closed = {"kind": "closed", "count": int(FOR_CAPACITY * seconds)}
+    found: dict[str, Any] = {"capacity": schedule.capacity_of(using.send(closed, FAST_USERS))}
     for kind in dice.sample(KINDS, len(KINDS)):
         using.empty_queue()
         plan = schedule.arrivals(kind, found["capacity"], seconds, dice.randrange(1 << 30))

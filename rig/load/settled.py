@@ -1,0 +1,62 @@
+"""Spares a sending app what Celery works out anew for each message, though it comes to the same every time.
+
+The messages stay the same to the byte; a send costs about a tenth less. Only where the rig's own load is sent by name:
+an app whose `apply_async` or `delay` is to be measured is left as Celery made it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.utils.nodenames import anon_nodename
+from celery.utils.saferepr import saferepr
+
+# Settings that Celery reads for each send: a chain of dicts is asked for each of them, 2.5 µs a time.
+READ_EACH_TIME = ("task_always_eager", "task_send_sent_event", "broker_pool_acquire_timeout")
+REMEMBERED = 64  # argument lists
+
+
+class Settled:
+    """The shortcuts of one app, which is not configured any more. `use` switches them on or off."""
+
+    def __init__(self, app: Any) -> None:
+        self._amqp = app.amqp
+        self._settings = app.conf.__dict__  # attributes found here spare the chain of dicts
+        self._values = {name: app.conf[name] for name in READ_EACH_TIME}
+        self._make = app.amqp.create_task_message
+        self._maxlevels = app.conf.task_repr_maxlevels
+        self._origin = anon_nodename()
+        self._reprs: dict[int, tuple[Any, str]] = {}
+
+    def use(self, on: bool) -> None:
+        """Let the app send with the shortcuts, or as Celery made it."""
+        if on:
+            self._settings.update(self._values)
+            self._amqp.create_task_message = self._message
+            return
+        for name in READ_EACH_TIME:
+            self._settings.pop(name, None)
+        self._amqp.create_task_message = self._make
+
+    def _message(self, task_id: str, name: str, args: Any, kwargs: Any, *more: Any, **options: Any) -> Any:
+        if not options.keys() & {"argsrepr", "kwargsrepr", "origin"}:
+            options["origin"] = self._origin
+            options["argsrepr"] = self._repr_of(args) if args else "()"
+            if not kwargs:
+                options["kwargsrepr"] = "{}"
+        return self._make(task_id, name, args, kwargs, *more, **options)
+
+    def _repr_of(self, args: Any) -> str:
+        """Return what Celery shows of `args`, remembered for tuples: a list may have changed since the last time."""
+        if type(args) is not tuple:
+            return self._show(args)
+        known = self._reprs.get(id(args))
+        if known is None or known[0] is not args:
+            if len(self._reprs) >= REMEMBERED:
+                self._reprs.clear()
+            known = self._reprs[id(args)] = (args, self._show(args))
+        return known[1]
+
+    def _show(self, args: Any) -> str:
+        text: str = saferepr(args, self._amqp.argsrepr_maxsize, maxlevels=self._maxlevels)
+        return text
