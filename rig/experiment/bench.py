@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import StackError
-from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file
+from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file, yaml
 from rig.experiment.meters import Server
-from rig.stack import build, cgroups, images, preflight, start, up
+from rig.stack import build, cgroups, checks, images, preflight, start, up
 from rig.stack.cgroups import Cgroup
 from rig.stack.compose import Compose
-from rig.stack.docker import docker, pause
+from rig.stack.docker import answers, docker, pause
 from rig.stack.paths import Checkout
 
 RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
 LOG_LINES = 5000
 RESTART_GRACE_S = 5  # an idle worker needs less than one
+DECLARE_S = 60.0  # seconds for a container that declares a few queues
 TEARDOWN_TRIES = 3  # a second Ctrl-C reaches the docker command too, and must not leave containers behind
 
 
@@ -106,9 +107,12 @@ def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project:
         generated.write_text(compose_file(own, checkout.root / "compose", run_id))
         for cell in own:
             _make_ledger(cell.ledger)
-        files = [checkout.root / "compose" / "topologies" / topology / "compose.yaml", generated]
-        compose = replace(up.prepare(mine, plan, chosen), files=files, profiles=[])
-        sites.append(Site(topology=topology, compose=compose, cells=own))
+        compose = replace(up.prepare(mine, plan, chosen), profiles=[])
+        broker = replace(compose, files=[checkout.root / "compose" / "topologies" / topology / "compose.yaml"])
+        unchecked = directory / f"checks-off-{topology}.yaml"
+        unchecked.write_text(yaml(checks.switched_off(broker)))
+        files = [*broker.files, unchecked, generated]
+        sites.append(Site(topology=topology, compose=replace(compose, files=files), cells=own))
     return sites
 
 
@@ -121,11 +125,32 @@ def _make_ledger(directory: Path) -> None:
 def bring_up(sites: Sequence[Site]) -> None:
     """Start every site and wait until its services are healthy. StackError says which are not, and why.
 
-    Broker and result store first: a generator that does not find them gives up.
+    Broker and result store first: a generator that does not find them gives up. Then the queues that workers expect.
     """
     for site in sites:
-        start.start(replace(site.compose, files=site.compose.files[:1]))
+        topology, unchecked, _ = site.compose.files
+        start.start(replace(site.compose, files=[topology, unchecked]))
+        checks.pass_once(replace(site.compose, files=[topology]))
+        _declare_queues(site)
         start.start(site.compose)
+
+
+def _declare_queues(site: Site) -> None:
+    """Declare the queues of each cell that has several workers: `rig.experiment.declare` says why.
+
+    In a container like the first worker's: it has the cell's settings and reaches the broker. It leaves no ledger.
+    """
+    for cell in site.cells:
+        if len(cell.workers) > 1:
+            name = f"{site.compose.project}-declare-{cell.name}"
+            options = ["--rm", f"--name={name}", "--no-deps", "-T", "--env=RIG_LEDGER_DIR="]
+            words = [*options, cell.workers[0], "python", "-m", "rig.experiment.declare"]
+            try:
+                site.compose.run("run", *words, stdin="", timeout=DECLARE_S)
+            except (StackError, KeyboardInterrupt):
+                # It outlives a docker command that is killed, and `down` leaves it and the network that it is in.
+                answers("rm", "--force", name)
+                raise
 
 
 def attach(sites: Sequence[Site]) -> list[Running]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rig.errors import StackError
@@ -111,7 +112,7 @@ def _watch(process: subprocess.Popen[bytes], project: str) -> bool:
             if line != shown:
                 progress(line)
                 shown = line
-            failing = [container for container in waiting if container.failed or _restarts([container.id])]
+            failing = [container for container in waiting if container.failed or restarts([container.id])]
             if code == 0 and patience.ends(time.monotonic(), only_failing=len(failing) == len(waiting)):
                 return False
             time.sleep(POLL_S)
@@ -139,7 +140,7 @@ class Patience:
         return now - self._since > PATIENCE_S
 
 
-def _restarts(ids: list[str]) -> int:
+def restarts(ids: list[str]) -> int:
     """How often the container that crashed most has been started again."""
     counts = answers("inspect", "--format={{.RestartCount}}", *ids) if ids else None
     return max((int(count) for count in (counts or "").split()), default=0)
@@ -154,18 +155,24 @@ def progress(line: str) -> None:
 def _failure(project: str, log: str) -> str:
     """Which services did not come up, why their health checks say so, and the last lines of each."""
     waiting = [container for container in containers(project) if not container.ready]
-    culprits = [container for container in waiting if container.failed or _restarts([container.id])] or waiting
-    lines = ["the stack did not come up:"]
-    for container in culprits[:_SHOWN_FAILURES]:
-        lines += [f"  {container.service}: {container.status}", _last_check(container.id), _last_words(container.id)]
+    culprits = [container for container in waiting if container.failed or restarts([container.id])] or waiting
     others = [container.service for container in waiting if container not in culprits[:_SHOWN_FAILURES]]
-    if others:
-        lines.append(f"  not ready either: {', '.join(others)}")
-    lines.append(last_lines(log))
+    lines = [
+        "the stack did not come up:", last_words(culprits),
+        f"  not ready either: {', '.join(others)}" if others else "", last_lines(log),
+    ]  # fmt: skip
     return "\n".join(line for line in lines if line)
 
 
-def _last_words(container: str) -> str:
+def last_words(chosen: Sequence[Seen]) -> str:
+    """What each of the first few containers is at, what its health check said last, and the last lines of its log."""
+    lines = []
+    for container in chosen[:_SHOWN_FAILURES]:
+        lines += [f"  {container.service}: {container.status}", _last_check(container.id), _last_log(container.id)]
+    return "\n".join(line for line in lines if line)
+
+
+def _last_log(container: str) -> str:
     done = subprocess.run(
         ["docker", "logs", "--tail=12", container],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30,
