@@ -6,7 +6,6 @@ on average: as much as a publish takes. A Linux timerfd is a file that becomes r
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 from time import monotonic_ns
@@ -20,7 +19,8 @@ READABLE = 1
 FIRST = 2  # libev's highest priority: a send that is due goes before answers that have come in
 SECOND_NS = 1_000_000_000
 
-# Python has os.timerfd_create from 3.13 on; the host's may be older.
+# Python has os.timerfd_create and the like from 3.13 on, which cost less; the host's may be older.
+_settime_ns: Any = getattr(os, "timerfd_settime_ns", None)
 _libc = ctypes.CDLL(None, use_errno=True)
 _Timerspec = ctypes.c_long * 4  # struct itimerspec: interval s and ns, first time s and ns
 
@@ -40,10 +40,8 @@ class Alarm:
         """Let the other greenlets run until the monotonic time `due_ns`, or until `ring`; at once if it is past."""
         if due_ns <= monotonic_ns():
             return
-        self._set(due_ns)
+        self._set(due_ns)  # which makes unreadable what was readable: nobody has to read it
         gevent.get_hub().wait(self._watcher)
-        with contextlib.suppress(BlockingIOError):  # another watcher's event came first, on an alarm just set anew
-            os.read(self._fd, 8)
 
     def ring(self) -> None:
         """Wake the greenlet that waits, now."""
@@ -60,5 +58,8 @@ class Alarm:
         self.close()
 
     def _set(self, due_ns: int) -> None:
+        if _settime_ns is not None:
+            _settime_ns(self._fd, flags=TFD_TIMER_ABSTIME, initial=due_ns)
+            return
         spec = _Timerspec(0, 0, due_ns // SECOND_NS, due_ns % SECOND_NS)
         _libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, spec, None)

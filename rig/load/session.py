@@ -14,6 +14,9 @@ from rig.load.sender import Sender
 from rig.load.settled import Settled
 from rig.load.target import Target
 
+# A fresh segment's pages are made at once, and nothing is sent meanwhile: 2 to 5 ms with the usual 2 MiB.
+SEGMENT_SLOTS = 2048
+
 
 def refuse(problems: Iterable[str]) -> None:
     """Print what is wrong, one line each, as every command of the rig does."""
@@ -77,5 +80,5 @@ class Session:
         if self.sender is not None:
             self.sender.app.close()
         if self._writer is None:
-            self._writer = Writer(self.target.ledger, self.target.role, self.run)
+            self._writer = Writer(self.target.ledger, self.target.role, self.run, slots=SEGMENT_SLOTS)
         return Sender(make_app(self.target, self._queues), self._writer, self._fire)
