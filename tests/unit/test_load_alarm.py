@@ -7,6 +7,8 @@ from pathlib import Path
 from time import monotonic_ns
 
 import gevent
+import gevent.socket
+import pytest
 
 from rig.load.alarm import Alarm
 
@@ -75,3 +77,31 @@ def test_closed_alarms_leave_no_file_open() -> None:
         alarm.close()
     del alarms, alarm
     assert open_files() == before
+
+
+@pytest.mark.parametrize("comes_in_first", [True, False])
+def test_what_is_due_goes_before_what_has_come_in(comes_in_first: bool) -> None:
+    near, far = gevent.socket.socketpair()
+    alarm, order = Alarm(), []
+
+    def reader() -> None:
+        near.recv(1)
+        order.append("answer")
+
+    def sender() -> None:
+        alarm.wait(monotonic_ns() + 10 * MS)
+        order.append("due")
+
+    waiting = [gevent.spawn(reader), gevent.spawn(sender)]
+    gevent.sleep(0.001)  # both wait
+    if comes_in_first:
+        far.sendall(b"x")
+    until = monotonic_ns() + 20 * MS
+    while monotonic_ns() < until:
+        pass  # nobody gets to run, and then both may
+    if not comes_in_first:
+        far.sendall(b"x")
+    gevent.joinall(waiting, timeout=10)
+    assert order == ["due", "answer"]
+    for each in (alarm, near, far):
+        each.close()
