@@ -4,13 +4,15 @@ Celery's own code throws everything of ours out of the processor's nearest cache
 how many places in memory a wrapper touches: constants are globals of this one module, next to each other, and not cells
 of closures or attributes of other modules. Arguments are named where that is possible: `*args, **kwargs` makes a tuple
 and a dict for each call.
+
+Where there is the compiled module (`native`), the first four are its objects, which do the same and leave what is not
+the common case to the functions here.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-import threading
 from collections.abc import Callable
 from inspect import CO_VARARGS, CO_VARKEYWORDS
 from time import monotonic_ns
@@ -20,10 +22,15 @@ from typing import Any
 from celery import states
 from celery.exceptions import Reject
 
+from rig.instrument import native
+from rig.instrument.running import Running
 from rig.ledger import record
 from rig.ledger.record import ACKED, BODY_DONE, FINISHED, ID_BYTES, OUTCOME, OUTCOME_CODE, STARTED
 from rig.ledger.writer import Slot, Writer
 
+Hook = Callable[..., Any]
+
+fast: Any = native.load()
 claim_first = record.CLAIM_FIRST.pack_into
 SUCCEEDED = OUTCOME_CODE["succeeded"]
 FAILED = OUTCOME_CODE["failed"]
@@ -38,56 +45,12 @@ OUTCOME_OF_STATE = {
 DELAY_BITS = re.compile(r"^(?:[01]\.){20,}")
 
 
-class Current:
-    """The slot of the task that runs in this process: solo and prefork run one at a time."""
-
-    __slots__ = ("slot",)
-
-    def __init__(self) -> None:
-        self.slot: Slot | None = None
-
-
-class CurrentOfThread(threading.local):
-    """The slot of the task that runs in this thread, or greenlet: Celery patches threading before it imports us."""
-
-    slot: Slot | None = None
-
-
-class Running:
-    """What this process has received and not started, and what it runs. Pool processes receive nothing themselves."""
-
-    __slots__ = ("current", "next_id", "next_slot", "one_by_one", "waiting")
-
-    def __init__(self) -> None:
-        self.current: Current | CurrentOfThread = Current()
-        self.waiting: dict[str, Slot] | None = None  # None where this process runs no tasks, or only one by one
-        # On the solo pool a task runs within the call of its strategy, so there is never more than one that waits.
-        self.one_by_one = False
-        self.next_id = ""
-        self.next_slot: Slot | None = None
-
-    def serve(self, pool: str) -> None:
-        """Adapt to the pool, known by its module's name, when a consumer starts."""
-        self.one_by_one = pool == "celery.concurrency.solo"
-        if self.one_by_one or pool == "celery.concurrency.prefork":
-            return
-        self.waiting = {}
-        if isinstance(self.current, Current):
-            self.current = CurrentOfThread()
-
-    def take(self, task_id: str) -> Slot | None:
-        """Return the slot of a task that was received in this process, and forget it."""
-        if self.waiting is not None:
-            return self.waiting.pop(task_id, None)
-        return self.next_slot if self.next_id == task_id else None
-
-
 def kind_of(name: str, queue: str | None, writer: Writer) -> int:
     """Return the ledger's kind for a task that came by this routing key."""
     return writer.kind(name, DELAY_BITS.sub("", queue or ""))
 
 
-def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
+def stamp_received(strategy: Hook, name: str, writer: Writer, running: Running) -> Hook:
     """Wrap a strategy: claims the slot, and puts it where this process's tracer looks for it."""
     firsts: dict[str | None, int] = {}  # routing key -> what a first delivery's slot says besides id and time
 
@@ -104,7 +67,7 @@ def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, runn
             segment = writer.segment
             slot = segment.next_slot()
             claim_first(segment.buffer, slot[1] * 8, raw, first, now)
-        except (KeyError, TypeError, AttributeError, StopIteration):
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
             # A retry, a long id, the first by this routing key, the end of the segment, headers that are not Celery's.
             odd = claim_odd(message, name, firsts, writer, now)
             if odd is None:
@@ -117,6 +80,8 @@ def stamp_received(strategy: Callable[..., Any], name: str, writer: Writer, runn
             running.waiting[task_id] = slot
         return strategy(message, body, ack, reject, callbacks)
 
+    if fast is not None:
+        return functools.update_wrapper(fast.Received(strategy, firsts, writer, running, received), strategy)
     return received
 
 
@@ -134,17 +99,24 @@ def claim_odd(message: Any, name: str, firsts: dict[str | None, int], writer: Wr
     return writer.claim_received(headers["id"], kind, headers.get("retries") or 0, now)
 
 
-def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: Running) -> Callable[..., Any]:
+def stamp_trace(trace: Hook, name: str, writer: Writer, running: Running) -> Hook:
     """Wrap a tracer: started, outcome and finished."""
     current = running.current
+
+    def claim(uuid: str, request: Any) -> Slot:
+        """Claim the slot of a task that another process has received, or this one before the connection broke."""
+        known = request or {}
+        queue = (known.get("delivery_info") or {}).get("routing_key")
+        return writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries") or 0)
+
+    if fast is not None:
+        return functools.update_wrapper(fast.Traced(trace, running, current, claim, outcome_of, Reject), trace)
 
     @functools.wraps(trace)
     def traced(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
         slot = running.next_slot if uuid == running.next_id else running.take(uuid)
-        if slot is None:  # received by another process, or before the connection broke
-            known = request or {}
-            queue = (known.get("delivery_info") or {}).get("routing_key")
-            slot = writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries") or 0)
+        if slot is None:
+            slot = claim(uuid, request)
         words, base = slot
         words[base + STARTED] = monotonic_ns()
         current.slot = slot
@@ -155,16 +127,22 @@ def stamp_trace(trace: Callable[..., Any], name: str, writer: Writer, running: R
             raise
         finally:
             current.slot = None
-        info = result[1]
-        words[base + OUTCOME] = SUCCEEDED if info is None else OUTCOME_OF_STATE.get(info.state, FAILED)
+        words[base + OUTCOME] = SUCCEEDED if result[1] is None else outcome_of(result)
         words[base + FINISHED] = monotonic_ns()
         return result
 
     return traced
 
 
-def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
+def outcome_of(result: Any) -> int:
+    """Return the outcome of what a tracer returned for a task that did not succeed."""
+    return OUTCOME_OF_STATE.get(result[1].state, FAILED)
+
+
+def stamp_body(run: Hook, running: Running) -> Hook:
     """Wrap `task.run`: body_done. (Arguments that `run` does not take are refused before it: then it has no end.)"""
+    if fast is not None:
+        return functools.update_wrapper(fast.Body(run, running), run)
 
     @functools.wraps(run)
     def timed_bare() -> Any:
@@ -188,7 +166,7 @@ def stamp_body(run: Callable[..., Any], running: Running) -> Callable[..., Any]:
     return timed_bare if takes_nothing(run) else timed
 
 
-def takes_nothing(run: Callable[..., Any]) -> bool:
+def takes_nothing(run: Hook) -> bool:
     """Tell whether a function or bound method can be called in no other way than without arguments.
 
     Its own code is asked and not its signature, which a decorator copies from the function it wraps.
@@ -200,8 +178,10 @@ def takes_nothing(run: Callable[..., Any]) -> bool:
     return code.co_argcount + code.co_kwonlyargcount == bound
 
 
-def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
+def stamp_ack(ack: Hook) -> Hook:
     """Wrap `kombu.Message.ack`, not `Request.acknowledge`: that only queues the ack for the event loop's next turn."""
+    if fast is not None:
+        return functools.update_wrapper(fast.Acked(ack), ack)
 
     @functools.wraps(ack)
     def acked(message: Any, multiple: bool = False) -> None:
@@ -215,7 +195,7 @@ def stamp_ack(ack: Callable[..., Any]) -> Callable[..., Any]:
     return acked
 
 
-def stamp_reject(reject: Callable[..., Any]) -> Callable[..., Any]:
+def stamp_reject(reject: Hook) -> Hook:
     """Wrap `kombu.Message.reject`, which gives the message up or back to the queue."""
     at = record.REJECTED
 
@@ -231,7 +211,7 @@ def stamp_reject(reject: Callable[..., Any]) -> Callable[..., Any]:
     return rejected
 
 
-def stamp_stored(store_result: Callable[..., Any], running: Running) -> Callable[..., Any]:
+def stamp_stored(store_result: Hook, running: Running) -> Hook:
     """Wrap a backend's `store_result`: the result is written, whatever it is."""
     at = record.STORED
 

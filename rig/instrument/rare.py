@@ -13,7 +13,8 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.worker.request import Request
 
-from rig.instrument.hot import Running, kind_of
+from rig.instrument.hot import kind_of
+from rig.instrument.running import Running
 from rig.ledger import record
 from rig.ledger.record import OUTCOME_CODE
 from rig.ledger.writer import Writer

@@ -19,12 +19,13 @@ from kombu.message import Message
 from kombu.transport import pyamqp
 
 from rig.instrument import hot, rare
+from rig.instrument.running import Running
 from rig.ledger.writer import Writer
 
 
 def attach(app: Any, writer: Writer) -> None:
     """Attach to a worker that is about to start (`worker_init`: before the pool forks)."""
-    running = hot.Running()
+    running = Running()
     for task in app.tasks.values():
         task.run = hot.stamp_body(task.run, running)  # before any tracer is built: a tracer keeps the function it found
     backend = type(app.backend)  # the class, since Celery makes an instance for each thread
@@ -42,7 +43,7 @@ def roomy(message: type) -> type:
     return type(message.__name__, (message,), {"__slots__": ("rig_slot",), "__module__": __name__})
 
 
-def _stamps(writer: Writer, running: hot.Running) -> type:
+def _stamps(writer: Writer, running: Running) -> type:
     class Stamps(bootsteps.StartStopStep):  # type: ignore[misc]
         """Wraps strategies and tracers, which the consumer builds anew at each connection."""
 
@@ -59,7 +60,7 @@ def _stamps(writer: Writer, running: hot.Running) -> type:
     return Stamps
 
 
-def _wrap_tracers(app: Any, writer: Writer, running: hot.Running) -> None:
+def _wrap_tracers(app: Any, writer: Writer, running: Running) -> None:
     running.current.slot = None
     for name, task in app.tasks.items():
         if task.__trace__ is not None:

@@ -22,7 +22,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rig.ledger import record
@@ -38,14 +38,16 @@ FACTS_ROOM = 1024  # bytes of the header's text kept for its first line
 class _Segment:
     """One mapped file; `next_slot()` hands out its slots, whose first words are `bases`, and ends in StopIteration.
 
-    `zip` makes the slot in C and in one step, so threads need no lock and a claim compares nothing.
+    `zip` makes the slot in C and in one step, so threads need no lock and a claim compares nothing. `slots` is that
+    iterator itself, for the compiled hooks.
     """
 
-    __slots__ = ("buffer", "next_slot")
+    __slots__ = ("buffer", "next_slot", "slots")
 
     def __init__(self, buffer: mmap.mmap | bytearray, bases: Iterable[int]) -> None:
         self.buffer = buffer
-        self.next_slot: Callable[[], Slot] = zip(itertools.repeat(memoryview(buffer).cast("q")), bases).__next__
+        self.slots: Iterator[Slot] = zip(itertools.repeat(memoryview(buffer).cast("q")), bases)
+        self.next_slot: Callable[[], Slot] = self.slots.__next__
 
     def set_header(self, offset: int, value: int) -> None:
         self.buffer[offset : offset + 4] = value.to_bytes(4, "little")
@@ -63,9 +65,12 @@ def _scratch() -> _Segment:
 
 
 def pack_id(task_id: str) -> bytes:
-    """Return the bytes that stand for `task_id` in a slot: the text, or 36 hex digits of its hash if it is longer."""
-    raw = task_id.encode()
-    if len(raw) > record.ID_BYTES:
+    """Return the bytes that stand for `task_id` in a slot: the text, or 36 hex digits of its hash if it is longer.
+
+    Also of one with half of a surrogate pair, which JSON can hold and UTF-8 cannot.
+    """
+    raw = task_id.encode(errors="surrogatepass")
+    if len(raw) > record.ID_BYTES or any("\ud800" <= letter <= "\udfff" for letter in task_id):
         return hashlib.blake2b(raw, digest_size=record.ID_BYTES // 2).hexdigest().encode()
     return raw
 
@@ -133,7 +138,10 @@ class Writer:
         pack_into, longest = record.CLAIM.pack_into, record.ID_BYTES
 
         def claim(task_id: str, kind: int, retries: int, first_stamp: int) -> Slot:
-            raw = task_id.encode()
+            try:
+                raw = task_id.encode()
+            except UnicodeEncodeError:
+                raw = pack_id(task_id)
             if len(raw) > longest:
                 raw = pack_id(task_id)
             if retries > 255:

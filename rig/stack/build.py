@@ -106,7 +106,10 @@ def _stand_ins(root: Path, images: Images) -> list[Recipe]:
 def _own(root: Path, family: str, python: str, python_inputs: str) -> list[Recipe]:
     services, requirements = root / "services", root / "requirements"
     inputs = digest(
-        [services / "Dockerfile", services / "Dockerfile.dockerignore", services / "app", requirements / "app.txt"],
+        [
+            services / "Dockerfile", services / "Dockerfile.dockerignore", services / "app", requirements / "app.txt",
+            root / "rig" / "instrument" / "fast.c",
+        ],
         python_inputs,
     )
     found = []

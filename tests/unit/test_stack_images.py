@@ -126,7 +126,8 @@ def test_the_hash_of_inputs_follows_contents_names_and_modes(tmp_path: Path) -> 
 def test_what_is_built_on_an_image_is_built_again_with_it(folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "checkout"
     for path in ("services/Dockerfile", "services/Dockerfile.dockerignore", "services/app/tasks.py",
-                 "requirements/app.txt", "requirements/rig.txt", "compose/images/debian-sources.sh",
+                 "rig/instrument/fast.c", "requirements/app.txt", "requirements/rig.txt",
+                 "compose/images/debian-sources.sh",
                  *(f"compose/images/{name}/Dockerfile" for name in ("base", "redis", "python", "redis-exporter"))):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
@@ -143,6 +144,7 @@ def test_what_is_built_on_an_image_is_built_again_with_it(folder: Path, tmp_path
     assert next(iter(inputs())) == build.BASE
     assert changed("requirements/rig.txt") == {"rig:debian"}
     assert changed("services/app/tasks.py") == {"app:debian", "rig:debian"}
+    assert changed("rig/instrument/fast.c") == {"app:debian", "rig:debian"}
     assert changed("compose/images/redis/Dockerfile") == {"redis:debian"}
     assert changed("compose/images/python/Dockerfile") == {"python:debian", "app:debian", "rig:debian"}
     assert changed("compose/images/base/Dockerfile") == {image.removeprefix("celery-rig/") for image in inputs()}
