@@ -13,7 +13,7 @@ TITLE = "a worker watched in four ways, whole processes: no-op, solo pool, resul
 # that every 5 s.
 ROUNDS, TASKS = 10, 20_000
 # For the hooks' price, of which the part `hooks` takes more.
-HOOK_ROUNDS, HOOK_WORKERS = 40, 4
+HOOK_ROUNDS, HOOK_WORKERS = 40, 8
 
 
 def measure(job: Job) -> Found:
