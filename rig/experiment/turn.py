@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +22,8 @@ from rig.experiment.watch import Watch
 from rig.stack.cgroups import Reading
 
 WARM_TASKS = 200  # sent and executed before anything is measured: connections, caches, lazy imports
-# Fifty for each connection in Celery's pool: while the broker keeps all of them waiting, an arrival still finds a user
-# and waits as in an application, within `apply_async`. With fewer it would be late, and called the generator's fault.
-PACED_USERS = 500
+STALL_COVERED_S = 0.1  # see `paced_users`
+LEAST_USERS, MOST_USERS = 20, 500
 POLL_S = 0.02
 SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
 SUSPICIOUS_S = 3.0  # without one: worth a look at whether the worker still runs
@@ -90,7 +90,7 @@ class Station:
         order = {
             "turn": post_number(number, phase), "kinds": [cell.order_of(kind) for kind in self._load.kinds],
             "options": dict(cell.variant.options), "call": cell.variant.call, "seed": seed, "arrivals": arrivals,
-            "users": PACED_USERS if phase == PACED else self._load.users,
+            "users": paced_users(arrivals["rate"]) if phase == PACED else self._load.users,
         }  # fmt: skip
         return ask(f"{self.running.url}/turn", order, timeout=ANSWER_S + arrivals.get("seconds", 0))
 
@@ -108,6 +108,15 @@ class Station:
                 raise StackError(f"{self.running.cell.name}: {done} of {wanted} tasks finished ({phase}), {why}")
             time.sleep(POLL_S)
         time.sleep(SETTLE_S)
+
+
+def paced_users(rate: float) -> int:
+    """Return how many users a load of `rate` tasks a second gets: as many as arrivals in STALL_COVERED_S.
+
+    While the broker keeps all connections waiting, the next arrival still finds a user and waits as in an application,
+    within `apply_async`. With fewer it would be late, and called the generator's fault.
+    """
+    return min(max(math.ceil(rate * STALL_COVERED_S), LEAST_USERS), MOST_USERS)
 
 
 def between(before: Reading, after: Reading) -> Phase:

@@ -74,10 +74,32 @@ def pin(compose: Compose, cpus: str, apart_from: Collection[str]) -> None:
 
 
 def processors() -> tuple[str, str]:
-    """Return the CPUs of the worker and of all others, as Docker's cpusets: apart where there are two or more."""
+    """Return the CPU of what is measured and those of all others, as Docker's cpusets: apart where there are several.
+
+    What is measured gets the one that has served the fewest interrupts of devices since boot: a broker that writes to
+    disk makes thousands a second, and a disk with one queue has all of them served by one CPU.
+    """
     usable = sorted(os.sched_getaffinity(0))
-    others = usable[:-1] or usable
-    return str(usable[-1]), ",".join(map(str, others))
+    served = device_interrupts(Path("/proc/interrupts").read_text())
+    own = min(usable, key=lambda cpu: (served.get(cpu, 0), -cpu))
+    others = [cpu for cpu in usable if cpu != own] or usable
+    return str(own), ",".join(map(str, others))
+
+
+def device_interrupts(text: str) -> dict[int, int]:
+    """Return how many each CPU has served, from the text of /proc/interrupts: the rows of devices have a number.
+
+    https://docs.kernel.org/filesystems/proc.html#kernel-data (1.2, interrupts)
+    """
+    head, *rows = text.splitlines()
+    cpus = [int(name.removeprefix("CPU")) for name in head.split()]
+    served = dict.fromkeys(cpus, 0)
+    for row in rows:
+        number, _, counts = row.partition(":")
+        if number.strip().isdigit():
+            for cpu, count in zip(cpus, counts.split(), strict=False):
+                served[cpu] += int(count)
+    return served
 
 
 def last_json(text: str) -> Any:

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from rig.experiment.turn import PACED_USERS as USERS
+from rig.experiment.turn import paced_users
 from rig.selfbench import generator, marks, schedule
 from rig.selfbench.generator import CONFIRMED, Generator
 from rig.selfbench.part import Found, Job
@@ -52,7 +52,7 @@ def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, A
     for kind in dice.sample(KINDS, len(KINDS)):
         using.empty_queue()
         plan = schedule.arrivals(kind, found["capacity"], seconds, dice.randrange(1 << 30))
-        found[kind] = using.send(plan, USERS)["lag_us"]
+        found[kind] = using.send(plan, paced_users(plan["rate"]))["lag_us"]
         if kind == "poisson":
             found["perfect_us"] = schedule.perfect_p99_us(plan, found["capacity"])
     using.empty_queue()
