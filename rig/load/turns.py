@@ -50,7 +50,7 @@ class Turn:
         self.kinds = order.sequence()
         self.problems: list[str] = []
         self.over = False
-        self._start_ns = monotonic_ns() + LEAD_NS
+        self.start_ns = monotonic_ns() + LEAD_NS
 
     def work(self, alarm: Alarm) -> None:
         """Send what one user gets to send."""
@@ -61,7 +61,7 @@ class Turn:
             if due is None:
                 return
             if order.arrivals.planned:
-                planned_ns = self._start_ns + due
+                planned_ns = self.start_ns + due
                 alarm.wait(planned_ns)
             elif number % YIELD_EVERY == 0:
                 gevent.sleep(0)
@@ -142,7 +142,7 @@ class Generator:
         runner = self._environment.runner
         start = _Clocks.now()
         TurnUser.turn = turn = Turn(order, sender)
-        with Ticker() as ticker:
+        with Ticker(since_ns=turn.start_ns if order.arrivals.planned else 0) as ticker:
             runner.start(order.users, spawn_rate=order.users)  # all at once: Locust sleeps only between two batches
             runner.spawning_greenlet.join()
             if not runner.user_greenlets.join(timeout=order.seconds):

@@ -9,6 +9,7 @@ import pytest
 from rig.experiment.measure import GOAL_RATE, MEASURES, backlog_values, in_turn, paced_values, pacing
 from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, PACED, WARM, Phase, post_number
 from rig.experiment.spec import Kind, Load
+from rig.experiment.turn import paced_users
 from rig.experiment.watch import Watch
 from rig.ledger import record
 from rig.ledger.reader import read_ledger
@@ -175,3 +176,8 @@ def test_watch_does_not_take_a_retry_for_an_end(ledger: tuple[Path, Writer, Writ
     assert watch.finished(7) == 0
     finish(worker, ids, [2] * 4)
     assert watch.finished(7) == 4
+
+
+@pytest.mark.parametrize(("rate", "users"), [(1, 20), (200, 20), (201, 21), (1270.4, 128), (5000, 500), (9e9, 500)])
+def test_a_paced_load_has_as_many_users_as_arrive_in_a_tenth_of_a_second(rate: float, users: int) -> None:
+    assert paced_users(rate) == users

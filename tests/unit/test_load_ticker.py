@@ -25,3 +25,13 @@ def test_it_ticks_in_its_block_and_no_longer() -> None:
     assert ticks * TICK_NS + sum(ticker.late_ns) <= time.monotonic_ns() - start
     gevent.sleep(0.03)
     assert len(ticker.late_ns) == ticks
+
+
+def test_what_was_due_before_the_load_begins_does_not_count() -> None:
+    begin = time.monotonic_ns() + 60_000_000
+    with Ticker(since_ns=begin) as ticker:
+        gevent.sleep(0)
+        time.sleep(0.05)  # as when all users are made
+        gevent.sleep(0.05)
+    assert 0 < len(ticker.late_ns) <= 8
+    assert max(ticker.late_ns) < 45_000_000
