@@ -21,7 +21,7 @@ ROUNDS = "5"
 # The paced load is not judged here; at half of what a starved machine can do it still has some tasks.
 SHORTER = {
     'task = "app.noop"': 'task = "app.spin"\nargs = [0.003]',
-    "backlog = 2000": "backlog = 300",
+    "backlog = 8000": "backlog = 300",
     "share = 0.15": "share = 0.5",
 }
 
