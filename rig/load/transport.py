@@ -1,4 +1,4 @@
-"""Spares py-amqp system calls on gevent's sockets: a send with its confirm takes 8 of them instead of 14.
+"""Spares py-amqp system calls on gevent's sockets: some four for a send with its confirm.
 
 py-amqp asks the socket for the seven bytes of a frame's head, then for the payload, then for the last byte; it copes
 with getting more than it asked for, and that is all that is done here. What gevent does before it writes is for large
