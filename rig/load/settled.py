@@ -14,6 +14,7 @@ from celery.utils.saferepr import saferepr
 # Settings that Celery reads for each send: a chain of dicts is asked for each of them.
 READ_EACH_TIME = ("task_always_eager", "task_send_sent_event", "broker_pool_acquire_timeout")
 REMEMBERED = 64  # argument lists
+PLAIN = {str, int, float, bool, type(None)}
 
 
 class Settled:
@@ -47,15 +48,16 @@ class Settled:
         return self._make(task_id, name, args, kwargs, *more, **options)
 
     def _repr_of(self, args: Any) -> str:
-        """Return what Celery shows of `args`, remembered for tuples: a list may have changed since the last time."""
-        if type(args) is not tuple:
-            return self._show(args)
+        """Return what Celery shows of `args`, remembered where that cannot change: for tuples of plain values."""
         known = self._reprs.get(id(args))
-        if known is None or known[0] is not args:
+        if known is not None and known[0] is args:
+            return known[1]
+        text = self._show(args)
+        if type(args) is tuple and all(type(value) in PLAIN for value in args):
             if len(self._reprs) >= REMEMBERED:
                 self._reprs.clear()
-            known = self._reprs[id(args)] = (args, self._show(args))
-        return known[1]
+            self._reprs[id(args)] = (args, text)
+        return text
 
     def _show(self, args: Any) -> str:
         text: str = saferepr(args, self._amqp.argsrepr_maxsize, maxlevels=self._maxlevels)

@@ -52,12 +52,14 @@ def test_the_message_is_the_same_every_time(app: Any, args: Any, kwargs: Any) ->
     assert app.amqp.create_task_message.__func__ is type(app.amqp).as_task_v2
 
 
-def test_a_list_that_changes_is_shown_as_it_is(app: Any) -> None:
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_list_that_changes_is_shown_as_it_is(app: Any, inside: bool) -> None:
     Settled(app).use(True)
-    args = [1]
-    assert sent(app, args, {})[0]["argsrepr"] == "[1]"
-    args.append(2)
-    assert sent(app, args, {})[0]["argsrepr"] == "[1, 2]"
+    changing = [1]
+    args, shown = ((changing,), "({},)") if inside else (changing, "{}")
+    assert sent(app, args, {})[0]["argsrepr"] == shown.format("[1]")
+    changing.append(2)
+    assert sent(app, args, {})[0]["argsrepr"] == shown.format("[1, 2]")
 
 
 def test_what_is_remembered_is_bounded_and_is_that_very_tuple(app: Any) -> None:

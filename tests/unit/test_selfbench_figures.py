@@ -66,6 +66,7 @@ def test_each_row_is_a_ratio_to_the_bare_worker_and_its_watcher_is_part_of_it() 
 @pytest.mark.parametrize(
     ("change", "missed"),
     [
+        ({EXPORTER: 1.07}, [f"{EXPORTER}: all CPU, over the bare one"]),
         ({EVENTS: 1.0}, [f"({ours}) / ({EVENTS}), all CPU" for ours in (LEDGER, EXPORTER)]),
         ({MULTIPROCESS: 1.02}, [f"({ours}) / ({MULTIPROCESS}), all CPU" for ours in (LEDGER, EXPORTER)]),
         ({NOTHING: 1.1}, []),
@@ -77,7 +78,6 @@ def test_what_is_too_dear_or_not_clearly_cheaper_is_missed(change: dict[str, flo
 
 @pytest.mark.parametrize(("hooks", "ok"), [(0.02, True), (0.028, True), (0.031, False)])
 def test_stamps_and_exporter_are_judged_together_from_what_can_tell_them(hooks: float, ok: bool) -> None:
-    # Whole processes that differ by more than the limit say nothing against it.
     found = by_name(rows.figures(turns(PRICES | {EXPORTER: 1.1, MULTIPROCESS: 1.3}), price(hooks)))
     exporter, stamps, both = (
         found[name]
