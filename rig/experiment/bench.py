@@ -18,12 +18,13 @@ from typing import Any
 
 from rig.errors import StackError
 from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file, yaml
-from rig.experiment.meters import Server
+from rig.experiment.meters import BROKER, RABBITMQ, REDIS, RESULTS, Server
 from rig.stack import build, cgroups, checks, images, preflight, start, up
 from rig.stack.cgroups import Cgroup
 from rig.stack.compose import Compose
 from rig.stack.docker import answers, docker, pause
 from rig.stack.paths import Checkout
+from rig.stack.table import PORT_LABEL
 
 RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
 LOG_LINES = 5000
@@ -54,6 +55,14 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a worker has ended: its exit code (2: Celery did not understand its command line), its log's last line."""
+
+    exit_code: int
+    last_words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Running:
     """A cell's containers: where to ask its generator, what to stop, and where the counters of each component are."""
 
@@ -63,15 +72,19 @@ class Running:
     generator: str
     url: str
     components: dict[str, list[Cgroup]]
-    servers: list[Server]  # of the broker
+    servers: list[Server]  # of broker and result store
 
     def read(self) -> cgroups.Reading:
-        """Read all CPU counters now."""
-        return cgroups.read(self.components)
+        """Read all counters now."""
+        return cgroups.read(self.components, opened=("publisher", "worker"), inside="worker")
 
-    def stopped(self) -> bool:
-        """Whether a worker's container has ended."""
-        return "false" in docker("inspect", "--format={{.State.Running}}", *self.workers).split()
+    def ended(self) -> Ended | None:
+        """Return how a worker's container has ended; None while all of them run."""
+        for worker in self.workers:
+            running, _, code = docker("inspect", "--format={{.State.Running}} {{.State.ExitCode}}", worker).partition(" ")
+            if running != "true":
+                return Ended(exit_code=int(code), last_words=_last_words(worker))
+        return None
 
     def pause(self) -> None:
         """Stop every process of the workers where it is."""
@@ -182,13 +195,28 @@ def _attach(site: Site) -> list[Running]:
 
 
 def _servers(site: Site, facts: Mapping[str, Mapping[str, Any]]) -> list[Server]:
+    """Return the servers among a site's services, by what each says of the port that it publishes."""
     password = (Path(site.compose.env["RIG_STATE"]) / "secrets" / "monitor_password").read_text().strip()
-    addresses = {
-        service: next(iter(fact["NetworkSettings"]["Networks"].values()))["IPAddress"]
-        for service, fact in facts.items()
-        if not service.startswith(RESULT_STORE)
-    }
-    return [Server(service=service, address=at, password=password) for service, at in sorted(addresses.items())]
+    found = []
+    for service, fact in sorted(facts.items()):
+        address = next(iter(fact["NetworkSettings"]["Networks"].values()))["IPAddress"]
+        component = RESULTS if service.startswith(RESULT_STORE) else BROKER
+        for published in fact["NetworkSettings"]["Ports"]:
+            port = published.partition("/")[0]
+            scheme = fact["Config"]["Labels"].get(f"{PORT_LABEL}{port}", "").partition("://")[0]
+            if scheme in (RABBITMQ, REDIS):
+                found.append(
+                    Server(component=component, scheme=scheme, address=address, port=int(port), password=password)
+                )
+    return found
+
+
+def _last_words(container: str) -> str:
+    """Return the last line that a container has printed, stack traces and frames left aside."""
+    words = ["docker", "logs", "--tail=50", container]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
+    lines = [line for line in done.stdout.decode(errors="replace").splitlines() if line.strip(" │╭╰─╮╯")]
+    return lines[-1].strip(" │")[:300] if lines else "it printed nothing"
 
 
 def _web_port(fact: Mapping[str, Any]) -> str:

@@ -17,9 +17,13 @@ LOCUSTFILE = "/opt/rig/rig/load/turns.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A variant while it runs. `ledger` is its directory on the host, /ledger in all of its containers."""
+    """A variant while it runs. `ledger` is its directory on the host, /ledger in all of its containers.
+
+    `code` stands for the name wherever it goes into messages: names of equal length, or the longer one costs bytes.
+    """
 
     name: str
+    code: str
     variant: Variant
     ledger: Path
 
@@ -30,7 +34,7 @@ class Cell:
 
     def real(self, logical: str) -> str:
         """Return the broker's name of a logical queue of the variant."""
-        return f"bench.{self.name}.{logical}" if logical else f"bench.{self.name}"
+        return f"bench.{self.code}.{logical}" if logical else f"bench.{self.code}"
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -74,7 +78,11 @@ class Cell:
 def cells_of(experiment: Experiment, directory: Path) -> list[Cell]:
     """Return a cell for each variant and one more for the first: the A/A control. Ledgers lie below `directory`."""
     variants = {variant.name: variant for variant in experiment.variants} | {CONTROL: experiment.baseline}
-    return [Cell(name=name, variant=variant, ledger=directory / name) for name, variant in variants.items()]
+    width = len(str(len(variants) - 1))
+    return [
+        Cell(name=name, code=f"c{number:0{width}}", variant=variant, ledger=directory / name)
+        for number, (name, variant) in enumerate(variants.items())
+    ]
 
 
 def compose_file(cells: Sequence[Cell], compose: Path, run_id: str) -> str:
@@ -115,7 +123,8 @@ UNLIMITED = {"BROKER_CPUS": "0", "WORKER_CPUS": "0", "SMALL_CPUS": "0"}
 def worker_command(cell: Cell, service: str, worker: WorkerSpec) -> list[str]:
     """Return a worker's command line: the variant's options, and the queues and the name that only this one has."""
     queues = ",".join(map(cell.real, worker.queues)) or ",".join(cell.queues)
-    own = ["-Q", queues, "-n", f"{service.removeprefix('worker-')}@%h", "--loglevel", "WARNING"]
+    node = service.removeprefix(f"worker-{cell.name}")
+    own = ["-Q", queues, "-n", f"{cell.code}{node}@%h", "--loglevel", "WARNING"]
     return ["celery", "-A", "app", "worker", *own, *shlex.split(worker.worker)]
 
 

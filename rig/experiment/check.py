@@ -1,27 +1,28 @@
-"""The validity gate: what must hold before a run's numbers mean anything. Each failure says what to change."""
+"""The validity gate: what must hold before numbers mean anything. Each failure says what it touches and what to change."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rig.experiment import stats
-from rig.experiment.compare import percent
+from rig.experiment.compare import judged_logs, percent
 from rig.experiment.environment import CLOCK_SPREAD
-from rig.experiment.measure import named
-from rig.experiment.record import FOREIGN_LIMIT, PACED, PROBE, Turn
+from rig.experiment.measure import BATCH_MEASURES, LATENCIES, PACED_MEASURES, measures, named
+from rig.experiment.record import BACKLOG, DRAIN, PACED, PROBE
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
-from rig.experiment.verdict import Invalid
+from rig.experiment.validity import Invalid
 
 MISSED_RATE = 0.02  # share of the offered rate that may be missing from the achieved one in a cell, over all rounds
-CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a run in a thousand by chance, not one in twenty
+CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a measure in a thousand by chance, not one in twenty
 STOLEN_LIMIT, STOLEN_MOST = 0.02, 0.05  # share of the machine's CPU: worth a warning; too much
-SPOILED = 0.25  # share of the turns that count in which others, or a saturated generator, may have been at work
+SPOILED = 0.25  # share of a cell's turns in which something may go wrong that only widens intervals
 BUSY_LIMIT = 0.9  # share of one core that a generator may use: gevent has no more than one
 LOOP_LAG_LIMIT_US = 5000.0  # p99 of how late a generator's event loop was: by so much its sends may have been
 CLOCK_LIMIT_MS = 50.0  # between two writers' pairs of wall and monotonic clock; reading a pair takes less than that
+FULL = 0.8  # share of what the slowest cell executed at which a paced load is a queue that grows
 FEW_ROUNDS = 8  # a schedule of fewer is not balanced to the end, and seven degrees of freedom are few enough
 SHOWN = 3  # ids named in a reason
 
@@ -32,16 +33,20 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 
 
 def check(result: Result) -> list[Invalid]:
-    """Return every reason why `result` is invalid, the gravest first."""
-    rules = [_ending, _accounts, _generators, _clocks, _machine, _saturation, _pacing, _control]
+    """Return every reason why numbers of `result` may not be used, those that touch all of them first."""
+    rules = [
+        _ending, _accounts, _generators, _assertions, _clocks, _machine, _saturation, _pacing, _overload, _connections,
+        _unsteady, _control,
+    ]  # fmt: skip
     if not result.interrupted:  # a turn that was cut off is in nobody's sum
         rules.insert(2, _counters)
-    return [problem for rule in rules for problem in rule(result)]
+    found = [problem for rule in rules for problem in rule(result)]
+    return sorted(found, key=lambda problem: bool(problem.touches))
 
 
 def _ending(result: Result) -> Iterator[Invalid]:
     done = len(result.whole_rounds)
-    if result.interrupted or (done < result.experiment.rounds and not result.stopped):
+    if result.interrupted or (done + len(result.left_out) < result.experiment.rounds and not result.stopped):
         why = result.interrupted or "rig was killed"
         reason = f"ended before its time, after {done} of {result.experiment.rounds} rounds: {why}"
         change = f"`rig run --resume {result.run}`; where it was not you who ended it, look into logs/ first"
@@ -55,17 +60,20 @@ def _accounts(result: Result) -> Iterator[Invalid]:
             yield Invalid(reason=f"ledger of {cell}: {problem}", change=change)
         for what, change in _UNWANTED.items():
             found = account[what]
-            if found:
+            if found and what not in result.experiment.allow:
                 yield Invalid(reason=f"{cell}: {_count(found)} {what}{_some(found)}", change=change)
 
 
+_EXPECTED = "where the claim is about that, the experiment file says so: allow = [...]"
 # Entries of an account that must be empty in a run without faults.
 _UNWANTED = {
     "lost": "the ids are in result.json and the worker's log in logs/; without a fault no task may be lost",
     "unexpected": "something else publishes to the cell's queue: nothing but its generator may",
     "stalled": "the drain gave up on them: lower [load] backlog, or look at the worker's log in logs/",
-    "failed": "see the worker's log in logs/; a failing task measures the failure",
+    "failed": f"see the worker's log in logs/; a failing task measures the failure; {_EXPECTED}",
     "indeterminate": "sends raised an error: see the generator's log in logs/",
+    "duplicated": f"tasks were started more often than they were retried: look at the worker's log; {_EXPECTED}",
+    "expired": f"tasks were revoked, rejected, unknown to the worker or too old; {_EXPECTED}",
 }
 
 
@@ -87,18 +95,57 @@ def _generators(result: Result) -> Iterator[Invalid]:
         yield Invalid(reason=f"{turn.cell}, round {turn.round}: {what}", change="see the generator's log in logs/")
 
 
+def _assertions(result: Result) -> Iterator[Invalid]:
+    """A variant that did not do what makes it this variant was not measured, whatever the numbers say."""
+    for each in result.experiment.assertions:
+        for cell in (cell for cell, variant in result.cells.items() if variant == each.variant):
+            values = [turn.values[each.fact] for turn in result.counted if turn.cell == cell and each.fact in turn.values]
+            low = -math.inf if each.at_least is None else each.at_least
+            high = math.inf if each.at_most is None else each.at_most
+            wrong = [value for value in values if not low <= value <= high]
+            change = "the settings did not reach worker or publisher, or do something else: see the file's [[assert]]"
+            if wrong:
+                reason = f"{cell}: {each.fact} was {wrong[0]:.4g} a task, and [[assert]] wants {_bounds(low, high)}"
+                yield Invalid(reason=reason, change=change)
+            elif not values and result.counted:
+                yield Invalid(reason=f"{cell}: nothing counted {each.fact}, which [[assert]] is about", change=change)
+
+
+def _bounds(low: float, high: float) -> str:
+    said = [f"at least {low:g}" if low > -math.inf else "", f"at most {high:g}" if high < math.inf else ""]
+    return " and ".join(filter(None, said))
+
+
 def _pacing(result: Result) -> Iterator[Invalid]:
-    answers = [pair for turn in result.turns for pair in turn.sent.items()]
+    answers = [pair for turn in result.counted for pair in turn.sent.items()]
     unsent = sum(answer["unsent"] for phase, answer in answers if not phase.startswith(PROBE))
     if unsent:  # by a probe of the search: that one has failed, and that is all
         reason = f"{unsent} tasks that were planned were never sent"
-        yield Invalid(reason=reason, change="lower [load] share, or see the generators' logs in logs/")
+        yield Invalid(reason=reason, change=_SLOWER, touches=PACED_MEASURES)
     offered, achieved = result.by_cell("offered_rate"), result.by_cell("achieved_rate")
     for cell in result.cells:
         missing = 1 - sum(achieved[cell]) / sum(offered[cell]) if offered[cell] else 0.0
         if missing > MISSED_RATE:
             reason = f"{cell}: the paced load reached {percent(1 - missing)}% of the rate it was offered"
-            yield Invalid(reason=reason, change="lower [load] share, or give the generator a core of its own")
+            yield Invalid(reason=reason, change=_SLOWER, touches=PACED_MEASURES)
+
+
+_SLOWER = "lower [load] rate or share, stop what else runs, or give the generator a core of its own"
+
+
+def _overload(result: Result) -> Iterator[Invalid]:
+    """Above what a cell can execute a queue grows, and latency measures how long the load went on."""
+    executed = {cell: values for cell, values in result.by_cell("execution_rate").items() if values}
+    if not executed or not result.rate:
+        return
+    slowest = min(executed, key=lambda cell: stats.geometric_mean(executed[cell]))
+    capacity = stats.geometric_mean(executed[slowest])
+    if result.rate > FULL * capacity:
+        reason = (
+            f"the paced load of {result.rate:,.0f} tasks/s is {percent(result.rate / capacity)}% of what {slowest} "
+            f"executes in a drain ({capacity:,.0f} tasks/s)"
+        )
+        yield Invalid(reason=reason, change="lower [load] rate", touches=PACED_MEASURES)
 
 
 def _clocks(result: Result) -> Iterator[Invalid]:
@@ -123,8 +170,7 @@ def _saturation(result: Result) -> Iterator[Invalid]:
             over = sum(value > limit for value in values)
             if over > SPOILED * len(values):
                 reason = f"{cell}: in {over} of {len(values)} paced loads the generator {what}"
-                change = "lower [load] share, stop what else runs, or give the generator a core of its own"
-                yield Invalid(reason=reason, change=change)
+                yield Invalid(reason=reason, change=_SLOWER, touches=LATENCIES)
 
 
 def _share_of_a_core(answer: Mapping[str, Any]) -> float:
@@ -135,9 +181,10 @@ def _share_of_a_core(answer: Mapping[str, Any]) -> float:
 
 def _machine(result: Result) -> Iterator[Invalid]:
     """What others did on the machine is in every number."""
-    disturbed, counted = len(_disturbed(result)), len(result.counted)
-    if disturbed > SPOILED * counted:
-        reason = f"in {disturbed} of {counted} turns that count, {_OTHERS}"
+    quiet, left_out = len(result.whole_rounds), len(result.left_out)
+    if left_out > quiet:
+        why = next(iter(result.left_out.values()))
+        reason = f"{left_out} of {quiet + left_out} rounds had to be left out, the first because {why}"
         yield Invalid(reason=reason, change="stop what else runs on the machine (`docker ps`, `top`) and run again")
     stolen = _stolen(result)
     if stolen > STOLEN_MOST:
@@ -145,21 +192,55 @@ def _machine(result: Result) -> Iterator[Invalid]:
         yield Invalid(reason=reason, change="run on a machine with cores of its own, or at a quieter time")
 
 
-_OTHERS = f"others used more than {percent(FOREIGN_LIMIT)}% of the machine's CPU"
 _HYPERVISOR = "the hypervisor gave"
+
+# Phases whose connections must be there before they begin, and what one that is opened in them disturbs.
+_WINDOWS = {PACED: PACED_MEASURES, BACKLOG: BATCH_MEASURES, DRAIN: BATCH_MEASURES}
+
+
+def _connections(result: Result) -> Iterator[Invalid]:
+    """A connection that is opened while a window is open is a cost of starting, which belongs into the warm-up."""
+    for cell in result.cells:
+        own = [turn for turn in result.counted if turn.cell == cell]
+        for name, touches in _WINDOWS.items():
+            opened = [sum(turn.phases[name].opened.values()) for turn in own if name in turn.phases]
+            over = sum(count > 0 for count in opened)
+            if over > SPOILED * len(opened):
+                reason = f"{cell}: in {over} of {len(opened)} turns connections were opened in the phase {name!r}"
+                change = "what a variant connects to must be connected in the warm-up: report this defect"
+                yield Invalid(reason=reason, change=change, touches=touches)
+
+
+# Entry of `Turn.values` -> what it is the beginning of, and what is of no use where that is not like the rest.
+_BEGINNINGS = {
+    "paced_start": ("of the paced window took {ratio:.2g} times as long as the rest", PACED_MEASURES),
+    "drain_start": ("of the drain went at {ratio:.2g} times the rate of the rest", BATCH_MEASURES),
+}
+
+
+def _unsteady(result: Result) -> Iterator[Invalid]:
+    """A window whose beginning differs from its rest measures a start, or a queue that grows, and depends on its length."""
+    for name, (what, touches) in _BEGINNINGS.items():
+        for cell in result.cells:
+            logs = [turn.values[name] for turn in result.counted if turn.cell == cell and name in turn.values]
+            found = stats.unsteady(logs)
+            if found:
+                reason = f"{cell}: the beginning {what.format(ratio=found.ratio)}"
+                change = "a longer [load] run_in or backlog, or a lower rate: whatever grows is not steady"
+                yield Invalid(reason=reason, change=change, touches=touches)
 
 
 def _control(result: Result) -> Iterator[Invalid]:
-    measure = result.experiment.expectation.measure
-    values = result.by_cell(measure)
-    baseline, again = values[result.experiment.baseline.name], values[CONTROL]
-    if len(baseline) < 2 or min(*baseline, *again) <= 0:
-        return
-    ratio = stats.paired_ratio(baseline, again, CONTROL_CONFIDENCE)
-    if ratio.clear_of_one:
-        apart = percent(abs(math.expm1(math.log(ratio.ratio))))
-        reason = f"A/A control: two cells of the same variant differ by {apart}% in {named(measure).title}"
-        yield Invalid(reason=reason, change="quiet the machine (other load, CPU frequency) and run again")
+    for measure in measures(result.experiment):
+        logs = judged_logs(result, measure, CONTROL)
+        if len(logs) < 2:
+            continue
+        ratio = stats.ratio_of_logs([logs], CONTROL_CONFIDENCE)
+        if ratio.clear_of_one and abs(ratio.ratio - 1) > 0.001:
+            apart = percent(abs(math.expm1(math.log(ratio.ratio))))
+            reason = f"A/A control: two cells of the same variant differ by {apart}% in {named(measure).title}"
+            change = "quiet the machine (other load, CPU frequency) and run again"
+            yield Invalid(reason=reason, change=change, touches=(measure.partition(".")[0],))
 
 
 def _count(found: Any) -> int:
@@ -174,18 +255,70 @@ def _some(found: Any) -> str:
 
 
 def warnings(result: Result) -> list[str]:
-    """Return what does not make the run invalid but should be known by who reads it."""
-    said = []
+    """Return what does not make numbers invalid but should be known to who reads them."""
+    return [said for rule in (_few, _left_out, _other_load, _theft, _trend, _tried, _lives) for said in rule(result)]
+
+
+def _few(result: Result) -> Iterator[str]:
     rounds = len(result.whole_rounds)
-    if rounds < FEW_ROUNDS and not result.stopped:
-        said.append(f"only {rounds} rounds: wide intervals, in which one odd round weighs much")
-    disturbed, counted = len(_disturbed(result)), len(result.counted)
-    if 0 < disturbed <= SPOILED * counted:
-        said.append(f"in {disturbed} of {counted} turns that count, {_OTHERS}")
+    if 0 < rounds < FEW_ROUNDS and not result.stopped:
+        yield f"only {rounds} rounds: wide intervals, in which one odd round weighs much"
+
+
+def _left_out(result: Result) -> Iterator[str]:
+    wanted = result.experiment.expectation
+    for number, why in result.left_out.items():
+        yield f"round {number} was left out and its order taken again, because {why}"
+    logs = judged_logs(result, wanted.measure, wanted.variant, result.all_rounds)
+    if result.left_out and len(logs) > 1:
+        with_all = stats.ratio_of_logs([logs])
+        yield (
+            f"with the rounds that were left out the judged ratio is {with_all.ratio:.3f} [{with_all.low:.3f}, "
+            f"{with_all.high:.3f}]"
+        )
+
+
+OTHER_LOAD = 0.1  # share of the machine that others may use on average without a word
+
+
+def _other_load(result: Result) -> Iterator[str]:
+    cores = result.environment.get("cores", 1)
+    shares = [phase.foreign_share(cores) for turn in result.counted for phase in turn.phases.values()]
+    if shares and (mean := sum(shares) / len(shares)) > OTHER_LOAD:
+        yield (
+            f"others used {percent(mean)}% of the machine throughout: rates and times are those of what was left of it, "
+            "for all cells alike"
+        )
+
+
+def _theft(result: Result) -> Iterator[str]:
     stolen = _stolen(result)
     if STOLEN_LIMIT < stolen <= STOLEN_MOST:
-        said.append(f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured")
-    return said + [_LIFE.format(rounds=life.rounds, ended=life.ended) for life in result.earlier]
+        yield f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured"
+
+
+TREND_ALARM = 0.01  # a trend as steep as that in one of a hundred runs without any is named
+
+
+def _trend(result: Result) -> Iterator[str]:
+    wanted = result.experiment.expectation
+    found = stats.trend(judged_logs(result, wanted.measure, wanted.variant))
+    if found and found.p < TREND_ALARM:
+        yield (
+            f"the judged ratio changed by {percent(math.expm1(found.change))}% from the first round to the last (p = "
+            f"{found.p:.2g}): its interval is about these rounds, and a longer run may find another"
+        )
+
+
+def _tried(result: Result) -> Iterator[str]:
+    count = sum(result.tries.values())
+    if count:
+        said = ", ".join(f"{number} {word}" for word, number in sorted(result.tries.items()))
+        yield f"attempt {count + 1} at this experiment in this checkout; earlier ones: {said}"
+
+
+def _lives(result: Result) -> Iterator[str]:
+    yield from (_LIFE.format(rounds=life.rounds, ended=life.ended) for life in result.earlier)
 
 
 _LIFE = (
@@ -194,12 +327,26 @@ _LIFE = (
 )
 
 
-def _disturbed(result: Result) -> list[Turn]:
-    return [turn for turn in result.counted if turn.foreign > FOREIGN_LIMIT]
-
-
 def _stolen(result: Result) -> float:
     """Return the share of the machine's CPU that the hypervisor gave to others, over all measured phases."""
     phases = [phase for turn in result.counted for phase in turn.phases.values()]
     capacity = sum(phase.seconds for phase in phases) * 1e9 * result.environment.get("cores", 1)
     return sum(phase.stolen_ns for phase in phases) / capacity if capacity else 0.0
+
+
+def check_all(results: Sequence[Result]) -> list[Invalid]:
+    """Return the reasons of every run of a series, each with its number where there are several."""
+    if len(results) == 1:
+        return check(results[0])
+    return [
+        Invalid(reason=f"run {number}: {each.reason}", change=each.change, touches=each.touches)
+        for number, result in enumerate(results, start=1)
+        for each in check(result)
+    ]
+
+
+def all_warnings(results: Sequence[Result]) -> list[str]:
+    """Return the warnings of every run of a series, each with its number where there are several."""
+    if len(results) == 1:
+        return warnings(results[0])
+    return [f"run {number}: {said}" for number, result in enumerate(results, start=1) for said in warnings(result)]

@@ -1,28 +1,33 @@
-"""From a result's turns to the rows of the table: every measure of every cell, and its ratio to the baseline's."""
+"""From the turns of one or more runs to the rows of the table: every measure of every cell, and how it compares."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rig.experiment import stats
 from rig.experiment.measure import measures, named
 from rig.experiment.result import Result
 from rig.experiment.spec import CONTROL
-from rig.experiment.stats import Interval
+from rig.experiment.stats import Difference, Interval
 
 WIDE = 10.0
+UNCLEAR = 1.5  # an interval that holds 1 and more than this is no statement of "no difference"
+NOTHING_LESS = 0.0005  # what is less than 0.05% is printed as 0.0%
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measure. `means` are geometric means over rounds by cell; `ratios` are to the baseline, by cell, and hold
-    none for a cell where a value was zero. The control's ratio is the noise floor.
+    """One measure. `means` are means over rounds by cell (geometric, of positive values); `ratios` are to the geometric
+    mean of both baseline cells, by cell, and hold none for a cell where a value was not positive; `differences`, in the
+    measure's unit, hold one for each. The control's are to the other baseline cell: the noise floor.
     """
 
     measure: str
     means: Mapping[str, float]
     ratios: Mapping[str, Interval]
+    differences: Mapping[str, Difference] = field(default_factory=dict)
 
     @property
     def control(self) -> Interval | None:
@@ -31,27 +36,55 @@ class Row:
 
     @property
     def noise_floor(self) -> float:
-        """The largest difference (a ratio >= 1) that two cells of the same variant may have had in this run."""
+        """The largest difference (a ratio >= 1) that two cells of the same variant may have had."""
         return self.control.floor if self.control else 1.0
 
 
-def compare(result: Result) -> list[Row]:
-    """Return a row for each measure that was taken in at least two whole rounds."""
-    rows = []
-    for measure in measures(result.experiment):
-        values = result.by_cell(measure)
-        baseline = values[result.experiment.baseline.name]
-        if len(baseline) < 2:
+def compare(results: Sequence[Result]) -> list[Row]:
+    """Return a row for each measure that was taken in at least two whole rounds of each of `results`.
+
+    Several results are independent runs of one experiment: then the intervals have the variance between runs in them.
+    """
+    return [row for measure in measures(results[0].experiment) if (row := _row(results, measure))]
+
+
+def _row(results: Sequence[Result], measure: str) -> Row | None:
+    columns = [result.by_cell(measure) for result in results]
+    base = results[0].experiment.baseline.name
+    if any(len(each[base]) < 2 for each in columns):
+        return None
+    confidence = level(results[0])
+    cells = list(results[0].cells)
+    positive = {cell for cell in cells if all(min(each[cell]) > 0 for each in columns)}
+    ratios, differences = {}, {}
+    for cell in cells:
+        if cell == base:
             continue
-        positive = {cell for cell, column in values.items() if min(column) > 0}
-        means = {cell: stats.geometric_mean(column) if cell in positive else 0.0 for cell, column in values.items()}
-        ratios = {
-            cell: stats.paired_ratio(baseline, column, level(result))
-            for cell, column in values.items()
-            if cell != result.experiment.baseline.name and {cell, result.experiment.baseline.name} <= positive
-        }
-        rows.append(Row(measure=measure, means=means, ratios=ratios))
-    return rows
+        against = [base] if cell == CONTROL else [base, CONTROL]
+        pairs = [([each[name] for name in against], each[cell]) for each in columns]
+        differences[cell] = stats.difference_of([stats.differences(*pair) for pair in pairs], confidence)
+        if {cell, *against} <= positive:
+            ratios[cell] = stats.ratio_of_logs([stats.log_ratios(*pair) for pair in pairs], confidence)
+    means = {cell: _mean([value for each in columns for value in each[cell]], cell in positive) for cell in cells}
+    return Row(measure=measure, means=means, ratios=ratios, differences=differences)
+
+
+def _mean(values: Sequence[float], positive: bool) -> float:
+    return stats.geometric_mean(values) if positive else math.fsum(values) / len(values)
+
+
+def judged_logs(result: Result, measure: str, variant: str, rounds: Sequence[int] | None = None) -> list[float]:
+    """Return the log-ratio of `variant` to both baseline cells in each whole round (or in those of `rounds`).
+
+    Nothing where a value is not above zero.
+    """
+    columns = result.by_cell(measure, rounds)
+    base = result.experiment.baseline.name
+    baselines = [columns[base]] if variant == CONTROL else [columns[base], columns[CONTROL]]
+    try:
+        return stats.log_ratios(baselines, columns[variant])
+    except ValueError:
+        return []
 
 
 def level(result: Result) -> float:
@@ -59,22 +92,33 @@ def level(result: Result) -> float:
     return stats.STOPPING if result.experiment.stop_at else stats.CONFIDENCE
 
 
+def row_of(rows: Sequence[Row], measure: str) -> Row | None:
+    """Return the row of a measure; None where it was not taken."""
+    return next((row for row in rows if row.measure == measure), None)
+
+
 def ratio_of(rows: Sequence[Row], measure: str, variant: str) -> Interval | None:
     """Return one ratio; None where it was not taken, or a value was zero."""
-    row = next((row for row in rows if row.measure == measure), None)
+    row = row_of(rows, measure)
     return row.ratios.get(variant) if row else None
 
 
-def words(measure: str, ratio: Interval) -> str:
-    """Say a ratio in words: '41% faster [38, 44]', or 'no difference larger than 3%' where its interval holds 1.
+def words(measure: str, ratio: Interval, floor: float = 1.0) -> str:
+    """Say a ratio in words: '41% faster [38, 44]'; 'no difference larger than 3%' where its interval holds 1, 'unclear:
+    between 84% less and 126% more' where it holds too much else besides.
 
-    An interval that holds 1 and more than a factor of `WIDE` says nothing at all.
+    `floor` is what two cells of the same variant may differ by in this run, as a ratio >= 1: what is no larger is
+    'within the noise', wherever its interval lies.
     """
+    shown = named(measure)
     if not ratio.clear_of_one and ratio.floor > WIDE:
         return "nothing to be said"
-    if not ratio.clear_of_one:
-        return f"no difference larger than {percent(ratio.floor - 1)}%"
-    shown = named(measure)
+    if not ratio.clear_of_one and ratio.floor > UNCLEAR:
+        return f"unclear: between {percent(1 - ratio.low)}% {shown.less} and {percent(ratio.high - 1)}% {shown.more}"
+    if not ratio.clear_of_one or abs(ratio.ratio - 1) < NOTHING_LESS:
+        return f"no difference larger than {percent(max(ratio.floor - 1, 0.001))}%"
+    if abs(math.log(ratio.ratio)) <= math.log(floor):
+        return f"within the noise: two cells of the same variant may differ by {percent(floor - 1)}%"
     if ratio.ratio > 1:
         low, high = ratio.low - 1, ratio.high - 1
         return f"{percent(ratio.ratio - 1)}% {shown.more} [{percent(low)}, {percent(high)}]"

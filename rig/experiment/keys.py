@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rig.experiment.spec import CONTROL, OURS
+from rig.experiment.spec import ALLOWED, CONTROL, OURS
 from rig.load.calls import CALLS
 
 Check = Callable[[Any], str]  # what is wrong with a value of the right kind; "" for nothing
@@ -64,6 +64,11 @@ def _names(value: list[Any]) -> str:
     return f"{wrong[0]!r} will not do: {_NAME_RULE}" if wrong else ""
 
 
+def _allowed(value: list[Any]) -> str:
+    wrong = [each for each in value if each not in ALLOWED]
+    return f"must name some of {', '.join(ALLOWED)}, not {wrong[0]!r}" if wrong else ""
+
+
 def _queues(value: Mapping[str, Any]) -> str:
     return _names(list(value.values()))
 
@@ -86,6 +91,7 @@ TOP: Keys = {
     "claim": ("text", _filled), "source": ("text", _filled), "expectation": ("table", _anything),
     "load": ("table", _anything), "variants": ("list", _anything), "factors": ("list", _anything),
     "rounds": ("whole number", _at_least(2)), "stop_at": ("number", _above(0)), "thresholds": ("list", _anything),
+    "assert": ("list", _anything), "allow": ("list", _allowed),
 }  # fmt: skip
 EXPECTATION: Keys = {
     "measure": ("text", _filled), "variant": ("text", _filled),
@@ -95,11 +101,16 @@ THRESHOLD: Keys = {
     "measure": ("text", _filled), "variant": ("text", _filled), "at_most": ("number", _above(0)),
     "at_least": ("number", _above(0)),
 }  # fmt: skip
+ASSERT: Keys = {
+    "variant": ("text", _filled), "fact": ("text", _filled), "at_most": ("number", _at_least(0)),
+    "at_least": ("number", _at_least(0)),
+}  # fmt: skip
 LOAD: Keys = {
     "task": ("text", _filled), "args": ("list", _anything), "kwargs": ("table", _anything),
     "kinds": ("list", _anything), "backlog": ("whole number", _at_least(100)), "users": ("whole number", _at_least(1)),
     "arrivals": ("text", _one_of("poisson", "constant")), "share": ("number", _share),
-    "seconds": ("number", _at_least(0.5)), "goal": ("table", _anything),
+    "rate": ("number", _above(0)), "run_in": ("number", _at_least(0)), "seconds": ("number", _at_least(0.5)),
+    "wait_ms": ("number", _above(0)), "goal": ("table", _anything),
 }  # fmt: skip
 KIND: Keys = {
     "name": ("text", _name), "task": ("text", _filled), "args": ("list", _anything), "kwargs": ("table", _anything),

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.experiment import interrupts, leftovers, lives, result, shapes
+from rig.experiment import attempts, interrupts, leftovers, lives, result, shapes
 from rig.experiment.cells import cells_of
 from rig.experiment.plan import schedule
 from rig.experiment.progress import Progress
 from rig.experiment.record import NUMBERS_A_TURN
 from rig.experiment.result import Result
-from rig.experiment.run import TRIES, Run
+from rig.experiment.run import RATE_TURNS, Run
 from rig.experiment.search import PROBES
 from rig.experiment.spec import Experiment
 from rig.ledger import parquet
@@ -31,23 +31,27 @@ PROJECT = "celery-rig-bench"
 PARAMS, TASKS, ENVIRONMENT = "params.json", "tasks.parquet", "environment.json"
 
 
-def launch(experiment: Experiment, checkout: Checkout, runs: Path, seed: int) -> tuple[Path, Result]:
-    """Run `experiment`; the new directory below `runs`, and what is in its result.json.
+def launch(
+    experiment: Experiment, checkout: Checkout, runs: Path, seed: int, name: str = ""
+) -> tuple[Path, Result]:
+    """Run `experiment`; the new directory below `runs`, called `name` if given, and what is in its result.json.
 
     Ctrl-C, SIGTERM and a stack that fails in mid-run end the run early: its result then says so. Raises BadInput
     (nothing was started, nothing is kept) and StackError (the stack did not come up; its logs are kept).
     """
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{experiment.name}-{secrets.token_hex(3)}"
+    run_id = new_id(experiment)
     cells = {cell.name: cell.variant.name for cell in cells_of(experiment, Path())}
     orders = schedule(list(cells), experiment.rounds, seed)
-    fresh = Result(run=name, experiment=experiment, cells=cells, seed=seed, orders=orders)
+    tries = attempts.earlier(checkout.root, experiment)
+    fresh = Result(run=run_id, experiment=experiment, cells=cells, seed=seed, orders=orders, tries=tries)
     _room(fresh, 0)
-    directory = runs.resolve() / name
+    directory = runs.resolve() / (name or run_id)
     directory.mkdir(parents=True)
     with _held(checkout, fresh, directory):
-        params = {"run": name, "seed": seed, "orders": orders, "experiment": asdict(experiment)}
+        params = {"run": run_id, "seed": seed, "orders": orders, "experiment": asdict(experiment)}
         _write(directory / PARAMS, params)
-        say(f"{experiment.name}: {len(cells)} cells, {experiment.rounds} rounds, seed {seed}, into {directory}")
+        named = f"{len(cells) - 1} variants and a control"
+        say(f"{experiment.name}: {named}, {experiment.rounds} rounds, seed {seed}, into {directory}")
         return directory, _finish(_run(checkout, fresh, directory), give_up=lambda: shutil.rmtree(directory))
 
 
@@ -68,6 +72,11 @@ def resume(directory: Path, experiment: Experiment | None, checkout: Checkout) -
         return _finish(run, give_up=lambda: None)
 
 
+def new_id(experiment: Experiment) -> str:
+    """Return a name for a run, or for several that belong together: the time first, so that names sort."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{experiment.name}-{secrets.token_hex(3)}"
+
+
 @contextmanager
 def _held(checkout: Checkout, of: Result, directory: Path) -> Iterator[None]:
     for line in leftovers.remove(checkout.root):
@@ -82,7 +91,7 @@ def _project(of: Result) -> str:
 
 def _refuse(seen: Result, experiment: Experiment | None) -> None:
     """Raise BadInput where there is nothing to continue, or it would be another experiment."""
-    if seen.stopped or len(seen.whole_rounds) == seen.experiment.rounds:
+    if seen.stopped or len(seen.all_rounds) == len(seen.orders):
         raise BadInput([f"{seen.run}: none of its rounds is missing"])
     if experiment is None:
         raise BadInput(
@@ -103,17 +112,26 @@ def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
     begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)
     return Run(
         checkout=checkout, directory=directory, project=_project(of), cells=cells, result=of, turns_begun=begun,
-        progress=Progress((missing + 1) * len(cells)),
+        progress=Progress(missing, _round_s(of.experiment, len(cells))),
     )  # fmt: skip
 
 
+RESTART_S, TURN_S = 5.0, 4.5  # what a round takes on two cores: new processes; a turn besides its paced load
+
+
+def _round_s(experiment: Experiment, cells: int) -> float:
+    """Return how long a round will take, roughly: for the first estimate."""
+    return RESTART_S + cells * (TURN_S + experiment.load.run_in + experiment.load.seconds)
+
+
 def _numbers(of: Result) -> int:
-    """Return how many turn numbers a round may use at most: turns may be taken again, probes have numbers, too."""
-    return len(of.cells) * TRIES * (1 + (PROBES if of.experiment.load.goal else 0))
+    """Return how many turn numbers a round may use at most: the probes of a search have numbers, too."""
+    return len(of.cells) * (1 + (PROBES if of.experiment.load.goal else 0))
 
 
 def _room(of: Result, begun: int) -> None:
-    rounds = of.experiment.rounds - len(of.whole_rounds) + 1
+    asked = of.experiment.rounds
+    rounds = asked + max(1, asked // 4) - len(of.whole_rounds) + RATE_TURNS  # those taken again, and the warm-up
     if (begun + rounds * _numbers(of)) * NUMBERS_A_TURN > MAX_TURN:
         raise BadInput([f"{of.experiment.path}: {of.experiment.rounds} rounds are more than task ids have room for"])
 

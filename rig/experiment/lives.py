@@ -38,7 +38,7 @@ def bury(result: Result, directory: Path) -> Result:
         if (directory / name).exists():
             shutil.move(directory / name, grave / name)
     first = result.earlier[-1].turns if before else 0
-    whole = [0, *result.whole_rounds]
+    whole = [0, *result.all_rounds]
     kept = [turn for turn in result.turns if turn.round in whole]
     accounts, counts = {}, {}
     for cell in result.cells:

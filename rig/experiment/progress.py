@@ -1,4 +1,4 @@
-"""The live line: where a run is and how long it will still take."""
+"""Where a run is and how long it will still take: a live line on a terminal, a line for each stage and round elsewhere."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from typing import TextIO
 
 
 class Progress:
-    """Rewrites one line on a terminal; elsewhere (a log, a pipe) prints a line each time a round begins."""
+    """Of a run of `rounds`, each of which is expected to take `round_s` seconds until the first has shown it."""
 
-    def __init__(self, turns: int, stream: TextIO = sys.stderr) -> None:
-        self._turns = turns
+    def __init__(self, rounds: int, round_s: float, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
+        self._left = rounds
+        self._round_s = round_s
         self._done = 0
         self._where = ""
-        self._began = time.monotonic()
+        self._began = self._rounds_began = self._round_began = time.monotonic()
 
-    def begin(self) -> None:
-        """The first turn begins: what came before says nothing about how long turns take."""
-        self._began = time.monotonic()
+    def stage(self, what: str) -> None:
+        """Something begins that is no round."""
+        self._where = what
+        self._line(what)
+
+    def rounds_begin(self) -> None:
+        """The warm-up is over."""
+        self._rounds_began = time.monotonic()
 
     def round(self, title: str) -> None:
         """A round begins."""
-        if not self._stream.isatty():
-            print(f"{title}{self._left()}", file=self._stream, flush=True)
+        self._round_began = time.monotonic()
+        self._line(title)
+
+    def round_done(self, left: int) -> None:
+        """A round is over; `left` are to come."""
+        self._done += 1
+        self._left = left
+        self._round_s = (time.monotonic() - self._rounds_began) / self._done
 
     def turn(self, where: str) -> None:
         """A turn begins."""
@@ -33,22 +45,25 @@ class Progress:
 
     def phase(self, name: str) -> None:
         """A phase of the turn begins."""
-        self._show(f"{self._where}  {name}{self._left()}")
-
-    def turn_done(self) -> None:
-        """The turn is over."""
-        self._done += 1
+        self._show(f"{self._where}  {name}{self._remaining()}")
 
     def clear(self) -> None:
         """Leave the line to others."""
         self._show("")
 
-    def _left(self) -> str:
-        """What is left, from how long the turns so far took; nothing before the first is done."""
-        if not self._done:
-            return ""
-        seconds = (self._turns - self._done) * (time.monotonic() - self._began) / self._done
-        return f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+    def _line(self, said: str) -> None:
+        if self._stream.isatty():
+            self._show(f"{said}{self._remaining()}")
+        else:
+            passed = int(time.monotonic() - self._began)
+            line = f"{passed // 60}:{passed % 60:02d}  {said}{self._remaining()}"
+            print(line, file=self._stream, flush=True)
+
+    def _remaining(self) -> str:
+        """What is left: of the round under way what it has not taken yet, of those to come all."""
+        under_way = time.monotonic() - self._round_began if self._done else 0.0
+        seconds = max(0, int(self._left * self._round_s - min(under_way, self._round_s)))
+        return f"  about {seconds // 60}:{seconds % 60:02d} left"
 
     def _show(self, line: str) -> None:
         if self._stream.isatty():

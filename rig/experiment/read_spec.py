@@ -11,9 +11,9 @@ from typing import Any
 from rig.errors import BadInput
 from rig.experiment import keys
 from rig.experiment.lines import Key
-from rig.experiment.measure import measures_of
+from rig.experiment.measure import FACTS, measures_of
 from rig.experiment.reader import Reader, Table
-from rig.experiment.spec import Expectation, Experiment, Load, Threshold, Variant, differing
+from rig.experiment.spec import Assertion, Expectation, Experiment, Load, Threshold, Variant, differing
 from rig.experiment.tables import ONE_KIND, load_of, variant_of
 from rig.load.calls import DELAY
 
@@ -39,16 +39,19 @@ def _build(reader: Reader, data: Mapping[str, Any], topologies: list[str]) -> Ex
     load = _load(reader, top["load"]) if "load" in top else {}
     variants = _variants(reader, top.get("variants", []), topologies)
     thresholds = reader.tables(top.get("thresholds", []), ("thresholds",), keys.THRESHOLD, ("measure", "variant"))
+    asserted = reader.tables(top.get("assert", []), ("assert",), keys.ASSERT, ("variant", "fact"))
     _check_measures(reader, load, expectation, thresholds)
     reader.refuse()  # what follows compares entries with one another, which needs them sound
     built_load, built = load_of(load), tuple(variant_of(variant) for variant in variants)
     _check_names(reader, built, expectation, thresholds)
+    _check_assertions(reader, built, asserted)
     _check_factors(reader, built, top.get("factors"))
     _check_queues(reader, built, built_load)
     reader.refuse()
     return Experiment(
         name=reader.path.stem, path=reader.path, expectation=Expectation(**expectation), load=built_load,
         variants=built, factors=differing(built), thresholds=tuple(Threshold(**each) for each in thresholds),
+        assertions=tuple(Assertion(**each) for each in asserted), allow=tuple(top.get("allow", ())),
         **{key: top[key] for key in ("claim", "source", "rounds", "stop_at") if key in top},
     )  # fmt: skip
 
@@ -117,8 +120,22 @@ def _check_names(reader: Reader, variants: Sequence[Variant], expectation: Table
             what = f"variant must be one of those after the first: {', '.join(names[1:])}, not {table['variant']!r}"
             reader.wrong((*where, "variant"), what)
     for index, threshold in enumerate(thresholds):
-        if "at_most" not in threshold and "at_least" not in threshold:
-            reader.wrong(("thresholds", index), "[thresholds] needs at_most, at_least or both")
+        _check_bounds(reader, ("thresholds", index), threshold)
+
+
+def _check_assertions(reader: Reader, variants: Sequence[Variant], asserted: Sequence[Table]) -> None:
+    names = [variant.name for variant in variants]
+    for index, each in enumerate(asserted):
+        where: Key = ("assert", index)
+        _check_bounds(reader, where, each)
+        for key, valid in (("variant", names), ("fact", list(FACTS))):
+            if each[key] not in valid:
+                reader.wrong((*where, key), f"{key} must be one of {', '.join(valid)}, not {each[key]!r}")
+
+
+def _check_bounds(reader: Reader, where: Key, table: Table) -> None:
+    if "at_most" not in table and "at_least" not in table:
+        reader.wrong(where, f"[{where[0]}] needs at_most, at_least or both")
 
 
 def _check_factors(reader: Reader, variants: tuple[Variant, ...], declared: list[str] | None) -> None:

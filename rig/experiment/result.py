@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput
-from rig.experiment.record import Phase, Turn
+from rig.experiment.costs import costs
+from rig.experiment.record import ENGINE, Phase, Turn
 from rig.experiment.spec import Experiment
 from rig.experiment.tables import experiment_of
 
-FORMAT = 1
+FORMAT = 2
 FILE = "result.json"
 
 
@@ -39,9 +41,11 @@ class Life:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second of each component
-    while nothing was sent; `accounts` (of `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per
+    """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second that each part of each cell
+    used while nothing was sent, "before" the rounds and "after" them (`rig.experiment.costs`); `accounts` (of `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per
     cell or for "all cells", as the broker can tell them apart.
+    `left_out` says of a round that was discarded why; its order was taken again at the end. `tries` are the earlier
+    attempts at the same experiment in this checkout, as `rig.experiment.attempts` counts them, and what came of each.
     `stopped` says why a run was complete before its last round, `interrupted` why one ended before its time; `earlier`
     has a `Life` for each time that it was continued, and `accounts` and `counts` include them.
     """
@@ -53,7 +57,10 @@ class Result:
     orders: list[list[str]]
     rate: float = 0.0
     turns: list[Turn] = field(default_factory=list)  # round 0 is the warm-up
-    idle: Mapping[str, float] = field(default_factory=dict)
+    idle: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+    tries: Mapping[str, int] = field(default_factory=dict)
+    engine: int = ENGINE
     accounts: Accounts = field(default_factory=dict)
     counts: Counts = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -61,25 +68,47 @@ class Result:
     interrupted: str = ""
     earlier: list[Life] = field(default_factory=list)
 
+    def seed_of(self, index: int) -> int:
+        """Return the seed of a round's arrivals and kinds: hashed, or neighbours would be alike."""
+        return zlib.crc32(f"{self.seed}/{index}".encode())
+
     @property
     def counted(self) -> list[Turn]:
-        """The turns whose numbers count: those of rounds, the last try of each."""
+        """The turns whose numbers count: those of rounds that were not left out."""
         return [turn for turn in self.turns if turn.round and not turn.discarded]
 
     @property
     def whole_rounds(self) -> list[int]:
-        """The numbers of the rounds in which every cell had its turn."""
-        had = Counter(turn.round for turn in self.counted)
-        return sorted(number for number, turns in had.items() if turns == len(self.cells))
+        """The numbers of the rounds that count, in which every cell had its turn."""
+        return self._whole(self.counted)
 
-    def by_cell(self, measure: str) -> dict[str, list[float]]:
-        """Return the values of `measure` by round, for the rounds in which every cell had its turn."""
-        rounds: dict[int, dict[str, float]] = {}
-        for turn in self.counted:
-            if measure in turn.values:
-                rounds.setdefault(turn.round, {})[turn.cell] = turn.values[measure]
-        whole = [rounds[number] for number in sorted(rounds) if len(rounds[number]) == len(self.cells)]
+    @property
+    def all_rounds(self) -> list[int]:
+        """The numbers of all rounds in which every cell had its turn, those included that were left out."""
+        return self._whole([turn for turn in self.turns if turn.round])
+
+    def _whole(self, turns: list[Turn]) -> list[int]:
+        had = Counter(turn.round for turn in turns)
+        return sorted(number for number, count in had.items() if count == len(self.cells))
+
+    def by_cell(self, measure: str, rounds: Sequence[int] | None = None) -> dict[str, list[float]]:
+        """Return the values of `measure` by round, for the rounds that count (or `rounds`) and have one of each cell.
+
+        `measure` is an entry of `Turn.values` or a cost (`rig.experiment.costs`).
+        """
+        chosen = self.whole_rounds if rounds is None else rounds
+        found: dict[int, dict[str, float]] = {number: {} for number in sorted(chosen)}
+        for turn in self.turns:
+            if turn.round in found and (value := self.value(turn, measure)) is not None:
+                found[turn.round][turn.cell] = value
+        whole = [values for values in found.values() if len(values) == len(self.cells)]
         return {cell: [values[cell] for values in whole] for cell in self.cells}
+
+    def value(self, turn: Turn, measure: str) -> float | None:
+        """Return what a turn measured; None where it did not."""
+        if measure in turn.values:
+            return turn.values[measure]
+        return costs(turn, self.idle).get(measure) if "_cpu" in measure else None
 
 
 def save(result: Result, directory: Path) -> None:
@@ -113,4 +142,16 @@ def _result(data: dict[str, Any]) -> Result:
         for turn in data.pop("turns")
     ]
     earlier = [Life(**life) for life in data.pop("earlier", [])]
-    return Result(experiment=experiment_of(experiment), turns=turns, earlier=earlier, **data)
+    left_out = {int(number): why for number, why in data.pop("left_out", {}).items()}
+    return Result(experiment=experiment_of(experiment), turns=turns, earlier=earlier, left_out=left_out, **data)
+
+
+SERIES = "run-"  # begins the directories of the runs of a series, which are numbered from 1
+
+
+def load_all(directory: Path) -> list[Result]:
+    """Read the result of a run's directory, or those of all runs of a series; BadInput as `load`."""
+    if (directory / FILE).exists():
+        return [load(directory)]
+    runs = [path.parent for path in directory.glob(f"{SERIES}*/{FILE}")]
+    return [load(run) for run in sorted(runs, key=lambda run: int(run.name.removeprefix(SERIES)))] or [load(directory)]

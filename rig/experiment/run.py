@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rig.errors import StackError
-from rig.experiment import bench, interrupts, result
+from rig.experiment import bench, interrupts, result, stats
 from rig.experiment.account import account_for
 from rig.experiment.cells import Cell
 from rig.experiment.compare import compare, percent, ratio_of
@@ -23,18 +23,19 @@ from rig.experiment.lives import add_up
 from rig.experiment.measure import GOAL_RATE, backlog_values, named, paced_values
 from rig.experiment.plan import may_stop, narrow_enough
 from rig.experiment.progress import Progress
-from rig.experiment.record import FOREIGN_LIMIT, Phase, Sent, Turn
+from rig.experiment.record import FOREIGN_LIMIT, PACED, PARTS, UNEVEN_LIMIT, Sent, Turn
 from rig.experiment.result import Result
 from rig.experiment.search import search
-from rig.experiment.turn import Station, between
+from rig.experiment.turn import Measured, Station, between
+from rig.experiment.watch import Watch
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 
-WARM_UP = "warm-up round"
-TRIES = 3  # for a turn that others disturb
-IDLE_S = 2.0  # how long the idle costs are measured
+WARM_UP = "warm-up"
+RATE_TURNS = 2  # of each cell in the warm-up, where they are to tell the paced rate
+IDLE_S = 10.0  # how long idle costs are measured, before the rounds and after them: RabbitMQ's statistics interval
 
 
 @dataclass(kw_only=True)
@@ -56,11 +57,13 @@ class Run:
     def execute(self) -> None:
         """Everything from pre-flight to account. Raises what went wrong; the stack is down again in any case."""
         try:
+            self.progress.stage("images and secrets")
             self.sites = bench.prepare(self.checkout, self.cells, self.directory, self.project, self.result.run)
+            watches = self._watches()
+            self.progress.stage("starting broker, result store, workers and generators")
             bench.bring_up(self.sites)
-            self.progress.begin()
             try:
-                self._measure()
+                self._measure(watches)
             except StackError:
                 with suppress(StackError):
                     self._account()  # what became of the tasks is the best hint at what went wrong
@@ -72,52 +75,86 @@ class Run:
                 for problem in bench.tear_down(self.sites, self.directory / "logs"):
                     say(problem)
 
-    def _measure(self) -> None:
-        self._warm_up()
-        self._measure_idle()
-        done = len(self.result.whole_rounds)
-        for index, order in enumerate(self.result.orders[done:], start=done + 1):
-            self._round(index, order)
-            if index < self.result.experiment.rounds and may_stop(index) and (why := self._narrow()):
+    def _watches(self) -> dict[str, Watch]:
+        """Return a watch for each cell, to be made before its next processes start."""
+        return {cell.name: Watch(cell.ledger) for cell in self.cells}
+
+    def _measure(self, watches: Mapping[str, Watch]) -> None:
+        self._warm_up(watches)
+        self._measure_idle("before")
+        experiment = self.result.experiment
+        index = len(self.result.all_rounds)
+        while index < len(self.result.orders):
+            index += 1
+            self._round(index, self.result.orders[index - 1])
+            done = len(self.result.whole_rounds)
+            if done < experiment.rounds and may_stop(done) and (why := self._narrow()):
                 self.result = replace(self.result, stopped=why)
                 break
+        self._measure_idle("after")
 
     def _narrow(self) -> str:
         """Say that the judged interval is as narrow as was asked for, where it is."""
         wanted, limit = self.result.experiment.expectation, self.result.experiment.stop_at
-        ratio = ratio_of(compare(self.result), wanted.measure, wanted.variant)
+        ratio = ratio_of(compare([self.result]), wanted.measure, wanted.variant)
         if not limit or ratio is None or not narrow_enough(ratio, limit):
             return ""
         title, half = named(wanted.measure).title, percent(math.sqrt(ratio.high / ratio.low) - 1)
         return f"the interval of {title} was ±{half}% after {ratio.pairs} rounds, and {limit:g}% was asked for"
 
-    def _warm_up(self) -> None:
-        """Round 0: one backlog a cell, from which comes the one rate at which every cell will be paced.
+    def _warm_up(self, watches: Mapping[str, Watch]) -> None:
+        """Round 0: backlogs that nothing but the paced rate is taken from, where the file does not name one.
 
         A run that is continued keeps its rate: here it only makes the new broker as warm as the old one was.
         """
         order = [cell.name for cell in self.cells]
-        self._new_processes(WARM_UP, order)
-        capacities = []
-        for place, name in enumerate(order):
-            turn = self._turn(0, place, name)
-            capacities.append(turn.values["execution_rate"])
-            self._add(turn)
-            self.progress.turn_done()
-        rate = self.result.rate or self.result.experiment.load.share * min(capacities)
-        self.result = replace(self.result, rate=rate)
+        load = self.result.experiment.load
+        known = self.result.rate or load.rate
+        self._new_processes(WARM_UP, order, watches)
+        capacities: dict[str, list[float]] = {name: [] for name in order}
+        for _ in range(1 if known else RATE_TURNS):
+            for place, name in enumerate(order):
+                turn = self._turn(0, place, name)
+                capacities[name].append(turn.values["execution_rate"])
+                self._add(turn)
+        slowest = min(stats.geometric_mean(rates) for rates in capacities.values())
+        self.result = replace(self.result, rate=known or load.share * slowest)
         self._save()
+        self.progress.rounds_begin()
 
     def _round(self, index: int, order: Sequence[str]) -> None:
-        title = f"round {index}/{self.result.experiment.rounds}"
+        title = f"round {index}/{len(self.result.orders)}"
         self.progress.round(title)
+        watches = self._watches()
         bench.restart([station.running for station in self.stations.values()])
-        self._new_processes(title, order)
+        self._new_processes(title, order, watches)
         for place, name in enumerate(order):
-            self._undisturbed_turn(index, place, name)
+            self._add(self._turn(index, place, name))
+        self._leave_out(index)
+        self.progress.round_done(len(self.result.orders) - index)
         self._save()
 
-    def _new_processes(self, title: str, order: Sequence[str]) -> None:
+    def _leave_out(self, index: int) -> None:
+        """Discard a round in which others used too much of the machine, or not evenly, and take its order again.
+
+        The round, and not one of its turns: a turn taken again would have older processes than its fellows, and another
+        machine. What others used decides, never what was measured. Bounded: what cannot be taken again in a quarter of
+        the rounds is left out, and the report says so.
+        """
+        own = [turn for turn in self.result.turns if turn.round == index]
+        why = disturbance(own, os.cpu_count() or 1)
+        if not why:
+            return
+        rounds = self.result.experiment.rounds
+        turns = [replace(turn, discarded=turn.discarded or turn.round == index) for turn in self.result.turns]
+        orders = self.result.orders
+        if len(orders) < rounds + max(1, rounds // 4):
+            orders = [*orders, orders[index - 1]]
+        self.result = replace(
+            self.result, turns=turns, orders=orders, left_out={**self.result.left_out, index: why}
+        )
+
+    def _new_processes(self, title: str, order: Sequence[str], watches: Mapping[str, Watch]) -> None:
         """Find the processes that every cell has now, and warm each up with its turn's first load.
 
         Each round has new ones. Two processes of the same code differ in speed by some percent for as long as they
@@ -125,37 +162,24 @@ class Run:
         intervals cover; old ones would make it a bias that no number of rounds can remove.
         """
         self.progress.turn(f"{title}  new processes")
+        load = self.result.experiment.load
         for running in bench.attach(self.sites):
-            self.stations[running.cell.name] = Station(running, self.result.experiment.load, self.progress.phase)
+            name = running.cell.name
+            self.stations[name] = Station(running, load, self.progress.phase, watches[name])
         for place, name in enumerate(order):
-            self.warmed[name] = self.stations[name].warm(self.turns_begun + place)
-
-    def _undisturbed_turn(self, index: int, place: int, name: str) -> None:
-        """Put one turn on a cell, and again when others used too much of the machine meanwhile.
-
-        What others used decides, never what was measured. Bounded: on a machine that is always busy the last try counts
-        and the report says so.
-        """
-        spare = len(self.cells) * self.result.experiment.rounds // 4 - sum(turn.discarded for turn in self.result.turns)
-        for left in reversed(range(min(TRIES, spare + 1))):
-            turn = self._turn(index, place, name)
-            again = left > 0 and turn.foreign > FOREIGN_LIMIT
-            self._add(replace(turn, discarded=again))
-            if not again:
-                break
-        self.progress.turn_done()
+            self.warmed[name] = self.stations[name].warm(self.turns_begun + place, self.result.rate or load.rate)
 
     def _turn(self, index: int, place: int, name: str) -> Turn:
         """Put one turn on a cell; in round 0 without the paced load."""
-        title = f"round {index}/{self.result.experiment.rounds}" if index else WARM_UP
+        title = f"round {index}/{len(self.result.orders)}" if index else WARM_UP
         self.progress.turn(f"{title}  {name} ({place + 1} of {len(self.cells)})")
-        station, number, seed = self.stations[name], self._next_number(), self.result.seed + index
+        station, number, seed = self.stations[name], self._next_number(), self.result.seed_of(index)
         measured = station.drain(number, seed)
         phases, sent, values = measured.phases, self.warmed.pop(name, {}) | measured.sent, dict(measured.values)
-        if index:
-            paced = station.pace(number, self.result.rate, seed)
+        paced = station.pace(number, self.result.rate, seed) if index else None
+        if paced:
             phases, sent = phases | paced.phases, sent | paced.sent
-        values |= self._values(index, station, number, phases)
+        values |= self._values(station, number, seed, paced)
         if index and (goal := self.result.experiment.load.goal):
             self.progress.phase("search")
             rate, probes = search(station, goal, values["execution_rate"], self._next_number, seed)
@@ -165,13 +189,14 @@ class Run:
             round=index, place=place, cell=name, number=number, phases=phases, sent=sent, values=values, foreign=foreign
         )
 
-    def _values(self, index: int, station: Station, number: int, phases: Mapping[str, Phase]) -> dict[str, float]:
-        """Return what the ledger and the counters show of turn `number`. StackError where too little was executed."""
+    def _values(self, station: Station, number: int, seed: int, paced: Measured | None) -> dict[str, float]:
+        """Return what the ledger shows of turn `number`. StackError where too little was executed."""
         try:
             tasks = build(read_ledger(station.running.cell.ledger))
-            values = backlog_values(number, phases, tasks)
-            if index:
-                values |= paced_values(number, tasks, self.result.experiment.load, self.result.seed + index)
+            values = backlog_values(number, tasks)
+            if paced:
+                load = self.result.experiment.load
+                values |= paced_values(number, tasks, load, seed, paced.window, paced.phases[PACED])
         except ValueError as error:
             raise StackError(f"{station.running.cell.name}: {error}") from error
         return values
@@ -183,20 +208,20 @@ class Run:
     def _add(self, turn: Turn) -> None:
         self.result = replace(self.result, turns=[*self.result.turns, turn])
 
-    def _measure_idle(self) -> None:
-        """What each component uses while nothing is sent: it is part of every number, and so it is told."""
-        self.progress.turn("idle costs")
-        self.progress.phase("")
-        running = self.stations[self.result.experiment.baseline.name].running
-        before = running.read()
+    def _measure_idle(self, when: str) -> None:
+        """What each part of each cell uses while nothing is sent: it is subtracted from costs, and shown."""
+        self.progress.stage(f"idle costs, {when} the rounds ({IDLE_S:g} s)")
+        running = {name: station.running for name, station in self.stations.items()}
+        before = {name: each.read() for name, each in running.items()}
         time.sleep(IDLE_S)
-        idle = between(before, running.read())
-        micros = {name: cpu_ns / 1e3 / idle.seconds for name, cpu_ns in idle.cpu_ns.items()}
-        self.result = replace(self.result, idle=micros)
+        idle = {name: between(before[name], each.read()) for name, each in running.items()}
+        micros = {
+            name: {part: phase.used_ns(part) / 1e3 / phase.seconds for part in PARTS} for name, phase in idle.items()
+        }
+        self.result = replace(self.result, idle={**self.result.idle, when: micros})
 
     def _account(self) -> None:
-        self.progress.turn("accounting for every task")
-        self.progress.phase("")
+        self.progress.stage("accounting for every task")
         running = [station.running for station in self.stations.values()]
         own = self.result.turns[self.result.earlier[-1].turns if self.result.earlier else 0 :]
         *drawn, versions = account_for(running, own)
@@ -208,3 +233,15 @@ class Run:
 
     def _save(self) -> None:
         result.save(self.result, self.directory)
+
+
+def disturbance(turns: Sequence[Turn], cores: int) -> str:
+    """Return why the turns of a round do not compare: others used too much of the machine, or not evenly; else ""."""
+    most = max(turn.foreign for turn in turns)
+    if most > FOREIGN_LIMIT:
+        return f"others used {percent(most)}% of the machine"
+    for phase in turns[0].phases:
+        shares = [turn.phases[phase].foreign_share(cores) for turn in turns]
+        if max(shares) - min(shares) > UNEVEN_LIMIT:
+            return f"others used {percent(min(shares))}% to {percent(max(shares))}% of the machine in its turns ({phase})"
+    return ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from rig.experiment import stats
-from rig.experiment.measure import end_to_end_ms, in_turn, pacing
+from rig.experiment.measure import Window, end_to_end_ms, in_turn, pacing
 from rig.experiment.record import PACED, PROBE, Sent, post_number
 from rig.experiment.spec import Goal
 from rig.experiment.turn import Station
@@ -29,10 +29,11 @@ def search(
 
     def probe(rate: float) -> bool:
         number = next_number()
-        answer = station.pace(number, rate, seed).sent[PACED]
+        measured = station.pace(number, rate, seed)
+        answer = measured.sent[PACED]
         sent[f"{PROBE} {len(sent) + 1}"] = answer
         tasks = build(read_ledger(station.running.cell.ledger))
-        return not answer["unsent"] and meets(goal, tasks, post_number(number, PACED))
+        return not answer["unsent"] and meets(goal, tasks, post_number(number, PACED), measured.window)
 
     return highest(probe, FLOOR * capacity, capacity), sent
 
@@ -54,14 +55,14 @@ def highest(probe: Callable[[float], bool], low: float, high: float) -> float:
     return passed
 
 
-def meets(goal: Goal, tasks: Tasks, post: int) -> bool:
-    """Whether the paced load of turn number `post` met `goal`, from its cell's tasks.
+def meets(goal: Goal, tasks: Tasks, post: int, window: Window) -> bool:
+    """Whether the paced load of turn number `post` met `goal` in its `window`, from its cell's tasks.
 
-    The percentile is within the goal's time; the rate was sent; and it was executed: but for 2% every task had its
+    The run-in is sent and executed like the rest, and judged by none of this. The percentile is within the goal's time; the rate was sent; and it was executed: but for 2% every task had its
     end when the goal's time had passed after the last planned one. A load above what the workers can do may have good
     percentiles as long as it is short, but it leaves a backlog.
     """
-    chosen = in_turn(tasks, post)
+    chosen = in_turn(tasks, post) & (tasks.planned >= window.start_ns)
     latencies = end_to_end_ms(tasks, chosen)
     if len(latencies) < 2:
         return False

@@ -108,7 +108,7 @@ class _Gathered:
     """What is kept of one cell's tasks while its ledger goes by."""
 
     def __init__(self, result: Result, turns: list[Turn], bin_s: float) -> None:
-        self._load, self._seed, self._turns = result.experiment.load, result.seed, turns
+        self._load, self._result, self._turns = result.experiment.load, result, turns
         self._bin_ns = int(bin_s * 1e9)
         self._paced: dict[str, list[tuple[int, Stamps]]] = {}  # by kind: round, stamps (tasks, len(_STAMPS))
         self.flow = {turn.number: self._no_flow(turn) for turn in turns}
@@ -133,7 +133,7 @@ class _Gathered:
         rows = np.column_stack([getattr(tasks, name)[paced] for name in _STAMPS])
         self._paced.setdefault("", []).append((turn.round, rows))
         if len(self._load.kinds) > 1:
-            kinds = kinds_of(tasks, paced, self._load, self._seed + turn.round)
+            kinds = kinds_of(tasks, paced, self._load, self._result.seed_of(turn.round))
             for position, kind in enumerate(self._load.kinds):
                 self._paced.setdefault(kind.name, []).append((turn.round, rows[kinds == position]))
 

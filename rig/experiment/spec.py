@@ -13,6 +13,7 @@ from typing import Any
 
 from rig.load.calls import SEND_TASK
 
+ALLOWED = ("duplicated", "expired", "failed")
 CONTROL = "control"  # name of the cell that runs the first variant a second time
 OURS = ("-A", "--app", "-Q", "--queues", "-n", "--hostname")  # worker options that the engine sets itself
 
@@ -36,6 +37,19 @@ class Threshold:
 
     measure: str
     variant: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assertion:
+    """What must be seen of a variant in every turn, or it was not the variant that its file says.
+
+    `fact` is an entry of `rig.experiment.measure.FACTS`, a number a task: `at_least`, `at_most` bound it.
+    """
+
+    variant: str
+    fact: str
     at_most: float | None = None
     at_least: float | None = None
 
@@ -67,8 +81,11 @@ class Load:
     backlog: int = 2000  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
-    share: float = 0.3  # paced rate as a share of the slowest cell's drain capacity in the warm-up round
-    seconds: float = 2.0  # length of the paced phase
+    rate: float = 0.0  # of the paced phase, in tasks/s; 0: `share` of what the slowest cell drains in the warm-up rounds
+    share: float = 0.3
+    run_in: float = 1.0  # seconds of the paced phase before its window opens: sent and accounted for, in no measure
+    seconds: float = 2.0  # length of the window
+    wait_ms: float = 20.0  # a task that takes longer than this, from planned to finished, has waited
     goal: Goal | None = None  # adds the measure sustainable_rate
 
 
@@ -151,6 +168,8 @@ class Experiment:
     rounds: int = 16  # at most
     stop_at: float = 0.0  # percent: stop once the judged interval's half-width, as a ratio, is no wider; 0: never
     thresholds: tuple[Threshold, ...] = ()
+    assertions: tuple[Assertion, ...] = ()
+    allow: tuple[str, ...] = ()  # of ALLOWED: what may happen to tasks without making a run invalid
 
     @property
     def baseline(self) -> Variant:

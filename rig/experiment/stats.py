@@ -41,23 +41,156 @@ class Interval:
         return max(self.high, 1 / self.low)
 
 
-def paired_ratio(baseline: Sequence[float], variant: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Return variant / baseline over rounds: exp of the mean log-ratio, with Student's t interval for that mean.
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A difference in the measure's own unit with its confidence interval, `pairs` rounds behind it; 0 is "equal"."""
 
-    `baseline[i]` and `variant[i]` are the two values of round i, all > 0, at least two rounds; ValueError otherwise.
-    Source: Student, "The probable error of a mean", Biometrika 6 (1908), applied to paired differences of logarithms;
-    the back-transformed mean is the ratio of geometric means (Fleming & Wallace, CACM 29-3 (1986)).
+    value: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """A mean with its confidence interval, of `count` values (rounds, or runs where there are several)."""
+
+    value: float
+    half: float
+    count: int
+
+
+def mean_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Mean:
+    """Return the mean of two or more values with Student's t interval; ValueError for fewer.
+
+    Source: Student, "The probable error of a mean", Biometrika 6 (1908).
     """
-    if len(baseline) != len(variant) or len(baseline) < 2:
-        raise ValueError(f"a ratio needs two or more pairs, not {len(baseline)} against {len(variant)} values")
-    if min(*baseline, *variant) <= 0:
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"an interval needs two or more values, not {n}")
+    mean = math.fsum(values) / n
+    variance = math.fsum((x - mean) ** 2 for x in values) / (n - 1)
+    return Mean(value=mean, half=t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variance / n), count=n)
+
+
+def pooled(runs: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Mean:
+    """Return the mean of all runs with an interval that has the variance between runs in it.
+
+    `runs[i]` are the values of the rounds of run i. Of one run the rounds are the sample. Of several the runs are: the
+    rounds of a run share its broker, its boot and its neighbours, so what differs between runs is in no spread of
+    rounds; the mean of each run is one value, and Student's t has one degree of freedom less than there are runs. That
+    is the exact interval of the balanced random-effects model (Searle, Casella & McCulloch, Variance Components, 1992,
+    section 3.6), whatever part of the variance lies where.
+    """
+    if len(runs) == 1:
+        return mean_of(runs[0], confidence)
+    return mean_of([math.fsum(rounds) / len(rounds) for rounds in runs], confidence)
+
+
+Columns = Sequence[Sequence[float]]
+
+
+def log_ratios(baselines: Columns, variant: Sequence[float]) -> list[float]:
+    """Return for each round the logarithm of variant / geometric mean of the baselines.
+
+    `baselines` are the columns of one or more cells of the first variant; every value > 0, ValueError otherwise. Two
+    cells of the same variant are two measurements of one thing: their mean has half the variance of either.
+    """
+    _same_length(baselines, variant)
+    if min(*variant, *(value for column in baselines for value in column)) <= 0:
         raise ValueError("a ratio needs values above zero")
-    logs = [math.log(b / a) for a, b in zip(baseline, variant, strict=True)]
+    return [
+        math.log(value) - math.fsum(math.log(column[i]) for column in baselines) / len(baselines)
+        for i, value in enumerate(variant)
+    ]
+
+
+def differences(baselines: Columns, variant: Sequence[float]) -> list[float]:
+    """Return for each round variant - mean of the baselines, in their unit. ValueError as `log_ratios`."""
+    _same_length(baselines, variant)
+    return [value - math.fsum(column[i] for column in baselines) / len(baselines) for i, value in enumerate(variant)]
+
+
+def _same_length(baselines: Columns, variant: Sequence[float]) -> None:
+    if not variant or any(len(column) != len(variant) for column in baselines):
+        lengths = ", ".join(str(len(column)) for column in baselines)
+        raise ValueError(f"a comparison needs a value of each cell in each round, not {lengths} and {len(variant)}")
+
+
+def ratio_of_logs(runs: Columns, confidence: float = CONFIDENCE) -> Interval:
+    """Return the ratio whose logarithms, by run and round, are `runs`; its interval as that of `pooled`.
+
+    The back-transformed mean is the ratio of geometric means (Fleming & Wallace, CACM 29-3 (1986)).
+    """
+    mean = pooled(runs, confidence)
+    return _interval(mean.value, mean.half, sum(map(len, runs)))
+
+
+def difference_of(runs: Columns, confidence: float = CONFIDENCE) -> Difference:
+    """Return the difference whose values, by run and round, are `runs`; its interval as that of `pooled`."""
+    mean = pooled(runs, confidence)
+    pairs = sum(map(len, runs))
+    return Difference(value=mean.value, low=mean.value - mean.half, high=mean.value + mean.half, pairs=pairs)
+
+
+def paired_ratio(baseline: Sequence[float], variant: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return variant / baseline over the rounds of one run: values all > 0, two rounds or more; else ValueError."""
+    return ratio_of_logs([log_ratios([baseline], variant)], confidence)
+
+
+def share(of: int, count: int) -> float:
+    """Return (of + 1/2) / (count + 1): a share that has a logarithm even where none of `count` or all of them are.
+
+    Source: Anscombe, "On estimating binomial response relations", Biometrika 43 (1956): with half a one added the
+    logarithm of a share is nearly unbiased.
+    """
+    return (of + 0.5) / (count + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """How a log-ratio went over the rounds of a run: `change`, from the first round to the last, by a straight line;
+    `p`, how often rounds without any trend have one at least as steep.
+    """
+
+    change: float
+    p: float
+
+
+def trend(logs: Sequence[float]) -> Trend | None:
+    """Return the least-squares trend of `logs` over their places; None for fewer than four values.
+
+    The slope's t statistic with n - 2 degrees of freedom (Draper & Smith, Applied Regression Analysis, 1998, 1.4).
+    """
     n = len(logs)
-    mean = math.fsum(logs) / n
-    variance = math.fsum((x - mean) ** 2 for x in logs) / (n - 1)
-    half = t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variance / n)
-    return _interval(mean, half, n)
+    if n < 4:
+        return None
+    middle, mean = (n - 1) / 2, math.fsum(logs) / n
+    spread = math.fsum((i - middle) ** 2 for i in range(n))
+    slope = math.fsum((i - middle) * (x - mean) for i, x in enumerate(logs)) / spread
+    left = math.fsum((x - mean - slope * (i - middle)) ** 2 for i, x in enumerate(logs))
+    if left <= 1e-24:
+        return Trend(change=slope * (n - 1), p=0.0 if slope else 1.0)
+    t = slope / math.sqrt(left / (n - 2) / spread)
+    return Trend(change=slope * (n - 1), p=_beta_regularized((n - 2) / (n - 2 + t * t), (n - 2) / 2, 0.5))
+
+
+# Of a beginning that differs from the rest: so much is let pass, and an interval of this confidence must lie beyond it.
+UNSTEADY = 1.1
+UNSTEADY_CONFIDENCE = 0.99
+
+
+def unsteady(logs: Sequence[float]) -> Interval | None:
+    """Return how the beginning of a load compares with its rest, where that is not the same; None where it may be.
+
+    `logs` has for each round the logarithm of (beginning / rest). An alarm needs the whole interval of 99% beyond a
+    tenth more or less, so where the beginning is as the rest there is none in practice, and where it truly differs by
+    a tenth one in 200: tests/unit/test_stats_steady.py has both by simulation. None for fewer than three rounds.
+    """
+    if len(logs) < 3:
+        return None
+    found = ratio_of_logs([logs], UNSTEADY_CONFIDENCE)
+    return found if found.low > UNSTEADY or found.high < 1 / UNSTEADY else None
 
 
 def independent_ratio(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:

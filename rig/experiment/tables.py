@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rig.experiment.spec import Expectation, Experiment, Goal, Kind, Load, Threshold, Variant, WorkerSpec
+from rig.experiment.spec import Assertion, Expectation, Experiment, Goal, Kind, Load, Threshold, Variant, WorkerSpec
 
 ONE_KIND = ("task", "args", "kwargs")  # in [load], instead of [[load.kinds]]
 Table = Mapping[str, Any]
@@ -51,5 +51,7 @@ def experiment_of(data: Table) -> Experiment:
             "variants": tuple(variant_of(each) for each in data["variants"]),
             "factors": tuple(data["factors"]),
             "thresholds": tuple(Threshold(**each) for each in data.get("thresholds", ())),
+            "assertions": tuple(Assertion(**each) for each in data.get("assertions", ())),
+            "allow": tuple(data.get("allow", ())),
         }
     )

@@ -6,23 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rig.experiment.compare import Row, percent, ratio_of, words
+from rig.experiment.compare import Row, ratio_of, row_of, words
 from rig.experiment.measure import named
 from rig.experiment.result import Result
 from rig.experiment.spec import Expectation, Threshold
 from rig.experiment.stats import Interval
+from rig.experiment.validity import Invalid, unusable
 
 CONFIRMED, REFUTED, NO_DIFFERENCE = "confirmed", "refuted", "no difference"
-INCONCLUSIVE, INVALID = "inconclusive", "invalid"
-EXIT_CODES = {CONFIRMED: 0, REFUTED: 1, NO_DIFFERENCE: 1, INCONCLUSIVE: 1, INVALID: 3}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Invalid:
-    """Why a run's numbers may not be used, and what to change before the next one."""
-
-    reason: str
-    change: str
+INCONCLUSIVE, INVALID, TRIAL = "inconclusive", "invalid", "trial"
+EXIT_CODES = {CONFIRMED: 0, REFUTED: 1, NO_DIFFERENCE: 1, INCONCLUSIVE: 1, TRIAL: 1, INVALID: 3}
+TRIAL_ROUNDS = 4  # with fewer rounds a run shows that it works, and judges nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +46,9 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`word` is one of the five, `because` the numbers that led there, `invalid` every reason of an invalid run,
-    `thresholds` those of the experiment file, kept or not.
+    """`word` is one of the six, `because` the numbers that led there, `invalid` every reason why numbers of the run may
+    not be used (the verdict is "invalid" only where one touches the judged measure), `thresholds` those of the
+    experiment file, kept or not.
     """
 
     word: str
@@ -73,19 +68,25 @@ class Verdict:
         return EXIT_CODES[self.word] or int(missed)
 
 
-def judge(result: Result, rows: Sequence[Row], invalid: Sequence[Invalid]) -> Verdict:
-    """Return the verdict; any reason in `invalid` overrules what the numbers say."""
-    wanted = result.experiment.expectation
+def judge(results: Sequence[Result], rows: Sequence[Row], invalid: Sequence[Invalid]) -> Verdict:
+    """Return the verdict on one run, or on several independent ones of the same experiment.
+
+    A reason in `invalid` that touches the judged measure overrules what the numbers say.
+    """
+    experiment = results[0].experiment
+    wanted = experiment.expectation
     ratio = ratio_of(rows, wanted.measure, wanted.variant)
-    if not invalid and ratio is None:
-        reason = f"{wanted.measure} has no ratio: too few rounds, or a value of zero"
-        invalid = [Invalid(reason=reason, change="run more rounds, or judge by another measure")]
-    if invalid or ratio is None:
-        word, because = INVALID, invalid[0].reason
+    if ratio is None and not unusable(invalid, wanted.measure):
+        reason = f"{wanted.measure} has no ratio: too few rounds, too few tasks in a window, or a value of zero"
+        invalid = [*invalid, Invalid(reason=reason, change="run more rounds, or judge by another measure")]
+    against = unusable(invalid, wanted.measure)
+    if against or ratio is None:
+        word, because = INVALID, against[0].reason
     else:
         word, because = _word(wanted, ratio, rows)
-    thresholds = result.experiment.thresholds
-    held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in thresholds]
+        if max(len(result.whole_rounds) for result in results) < TRIAL_ROUNDS:
+            word, because = TRIAL, f"{because}. Fewer than {TRIAL_ROUNDS} rounds judge nothing; this one would be: {word}"
+    held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in experiment.thresholds]
     return Verdict(word=word, because=because, invalid=invalid, thresholds=held)
 
 
@@ -93,10 +94,11 @@ def _word(wanted: Expectation, ratio: Interval, rows: Sequence[Row]) -> tuple[st
     """Return the verdict of a valid run and why."""
     word = outcome(wanted, ratio)
     title = named(wanted.measure).title
-    because = f"{title} of {wanted.variant!r}: {words(wanted.measure, ratio)}; expected: {expected(wanted)}"
-    floor = next(row.noise_floor for row in rows if row.measure == wanted.measure)
+    row = row_of(rows, wanted.measure)
+    floor = row.noise_floor if row else 1.0
+    because = f"{title} of {wanted.variant!r}: {words(wanted.measure, ratio, floor)}; expected: {expected(wanted)}"
     if word == CONFIRMED and wanted.change != "same" and abs(math.log(ratio.ratio)) <= math.log(floor):
-        return INCONCLUSIVE, f"{because}. Two cells of the same variant may differ by {percent(floor - 1)}% in this run"
+        return INCONCLUSIVE, because
     return word, because
 
 

@@ -99,7 +99,12 @@ class Arrivals:
     @property
     def planned(self) -> bool:
         """Whether there is a plan to be late against. A closed loop's times are zeros: at once."""
-        return self.kind != "closed"
+        return self.kind not in ("closed", "each")
+
+    @property
+    def each(self) -> bool:
+        """Whether every user sends all of them, and not all users together: so that each of them is warm."""
+        return self.kind == "each"
 
 
 @dataclass(kw_only=True)

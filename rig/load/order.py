@@ -39,7 +39,8 @@ class Order:
     """One turn: `users` send tasks of these `kinds` as `arrivals` say; with `wait` each waits for the result first.
 
     `turn` goes into the task ids. `options` are those of apply_async, `call` (`rig.load.calls`) is the way in which a
-    send is done, `seed` gives the order of the kinds. `limit` is in seconds, for the whole turn.
+    send is done, `seed` gives the order of the kinds. `limit` is in seconds, for the whole turn. A schedule begins at
+    `start_ns` (CLOCK_MONOTONIC; 0: at once), and its first `run_in` seconds are in no number of the answer's lags.
     """
 
     turn: int
@@ -51,6 +52,8 @@ class Order:
     seed: int = 0
     wait: bool = False
     limit: float = 0.0  # 0: the length of the schedule and GRACE
+    start_ns: int = 0
+    run_in: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -99,7 +102,10 @@ _ORDER: _Types = {
     "seed": (int, "a whole number"),
     "wait": (bool, "true or false"),
     "limit": ((int, float), "a number"),
+    "start_ns": (int, "a whole number"),
+    "run_in": ((int, float), "a number"),
 }
+_AT_LEAST_0 = ("limit", "start_ns", "run_in")
 _KIND: _Types = {
     "task": (str, "a string"),
     "queue": (str, "a string"),
@@ -174,7 +180,6 @@ def _out_of_range(values: Mapping[str, Any]) -> list[str]:
         problems.append(f"users: between 1 and {MAX_USERS}, not {values['users']}")
     if values.get("call", SEND_TASK) not in CALLS:
         problems.append(f"call: one of {', '.join(CALLS)}, not {values['call']!r}")
-    if values.get("limit", 0) < 0:
-        problems.append(f"limit: not below 0, as {values['limit']} is")
+    problems += [f"{name}: not below 0, as {values[name]} is" for name in _AT_LEAST_0 if values.get(name, 0) < 0]
     problems += [f"options.{name}: is the generator's to say" for name in values.get("options", ()) if name in _OURS]
     return problems

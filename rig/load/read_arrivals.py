@@ -57,6 +57,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 # The fields that each kind of arrivals takes: those it needs, those it may have.
 _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "closed": (("count",), ()),
+    "each": (("count",), ()),
     "constant": (("rate", "seconds"), ()),
     "poisson": (("rate", "seconds", "seed"), ()),
     "bursts": (("period", "size", "seconds"), ("rate",)),
@@ -111,7 +112,7 @@ def _contradictions(kind: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _arrivals(kind: str, values: Mapping[str, Any]) -> Arrivals:
-    if kind == "closed":
+    if kind in ("closed", "each"):
         return Arrivals(kind=kind, seconds=0, times=lambda: itertools.repeat(0, values["count"]))
     if kind == "bursts":
         return Arrivals(kind=kind, seconds=values["seconds"], times=lambda: bursts(**values))

@@ -6,8 +6,9 @@
     POST /turn     an `order.Order` as JSON; the answer comes when all is sent (with `wait`: fetched). 400: a bad order,
                    409: a turn runs already, 503: broker, result store or queue are not there, each {"problems": [...]}
 
-Both are routes of Locust's own web UI (https://docs.locust.io/en/stable/extending-locust.html#adding-web-routes), and a
-turn's users are Locust's. The environment says where to send: see `target`. The UI's own Start button sends nothing.
+Both are routes of Locust's own web UI (https://docs.locust.io/en/stable/extending-locust.html#adding-web-routes). The
+users are Locust's, and live as long as the process (`rig.load.crew`). The environment says where to send: see `target`.
+The UI's own Start button sends nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from typing import Any
 import gevent
 from flask import Flask, jsonify, request
 from gevent.lock import Semaphore
-from locust import User, events, task
-from locust.exception import StopUser
+from locust import events
 
 from rig.errors import BadInput
 from rig.load import check, precision
 from rig.load.alarm import Alarm
 from rig.load.arrivals import SECOND_NS, Hand
+from rig.load.crew import Crew, TurnUser
 from rig.load.order import Order, parse
 from rig.load.sender import Sender
 from rig.load.session import Session, leave
@@ -35,9 +36,10 @@ from rig.load.target import resolve
 from rig.load.ticker import Ticker
 from rig.load.words import class_and_words
 
-LEAD_NS = 100_000_000  # from the order to the first planned time: the users have to be there
+LEAD_NS = 100_000_000  # from the order to the first planned time, where the order names none
 YIELD_EVERY = 64  # sends; a publish without confirm never waits, so nobody else would get to run
 STOP_TIMEOUT = 5.0  # seconds for sends under way when a turn has to be ended
+LATE_US = 10_000.0
 
 
 class Turn:
@@ -50,11 +52,23 @@ class Turn:
         self.kinds = order.sequence()
         self.problems: list[str] = []
         self.over = False
-        self.start_ns = monotonic_ns() + LEAD_NS
+        self.start_ns = order.start_ns or monotonic_ns() + LEAD_NS
+
+    @property
+    def window_ns(self) -> int:
+        """When the run-in is over."""
+        return self.start_ns + int(self.order.run_in * SECOND_NS)
 
     def work(self, alarm: Alarm) -> None:
         """Send what one user gets to send."""
-        order, send, deal, kinds = self.order, self.sender.send, self.hand.deal, self.kinds
+        try:
+            self._send(alarm)
+        except Exception as error:  # Locust would log it and let this user go
+            self.problems.append(f"a user failed: {class_and_words(error)}")
+
+    def _send(self, alarm: Alarm) -> None:
+        order, send, kinds = self.order, self.sender.send, self.kinds
+        deal = Hand(times=order.arrivals.times()).deal if order.arrivals.each else self.hand.deal
         planned_ns = 0
         for number in itertools.count(1):
             due = None if self.over else deal()
@@ -71,25 +85,11 @@ class Turn:
                 queue=kind.queue, wait=order.wait, planned_ns=planned_ns, **order.options,
             )  # fmt: skip
 
-
-class TurnUser(User):  # type: ignore[misc]
-    """Works for the current turn, and leaves when there is nothing left to send."""
-
-    turn: Turn | None = None
-
-    @task  # type: ignore[untyped-decorator]
-    def work(self) -> None:
-        """Take part in the turn."""
-        turn = type(self).turn
-        if turn is not None:
-            alarm = Alarm()
-            try:
-                turn.work(alarm)
-            except Exception as error:  # Locust would log it and let this user try again, without end
-                turn.problems.append(f"a user failed: {class_and_words(error)}")
-            finally:
-                alarm.close()
-        raise StopUser
+    def lags_ns(self) -> array[int]:
+        """Return sent - planned of the sends after the run-in. Sends begin in the order in which they are planned."""
+        run_in = int(self.order.run_in * SECOND_NS)
+        before = sum(1 for _ in itertools.takewhile(lambda due: due < run_in, self.order.arrivals.times()))
+        return self.sender.tally.lag_ns[before:]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class Generator:
     def __init__(self, environment: Any, session: Session) -> None:
         self._environment = environment
         self._session = session
+        self._crew = Crew(environment)
         self._busy = Semaphore()
 
     def ready(self) -> tuple[Any, int]:
@@ -139,34 +140,35 @@ class Generator:
     def _carry_out(self, order: Order) -> dict[str, Any]:
         queues = list(dict.fromkeys(kind.queue for kind in order.kinds))
         sender = self._session.begin(order.turn, queues=queues, call=order.call)
-        runner = self._environment.runner
+        self._crew.gather(order.users)
+        self._environment.stats.clear_all()
         start = _Clocks.now()
-        TurnUser.turn = turn = Turn(order, sender)
-        with Ticker(since_ns=turn.start_ns if order.arrivals.planned else 0) as ticker:
-            runner.start(order.users, spawn_rate=order.users)  # all at once: Locust sleeps only between two batches
-            runner.spawning_greenlet.join()
-            if not runner.user_greenlets.join(timeout=order.seconds):
-                turn.problems.append(f"ended after {order.seconds:g} s, before everything was sent")
+        turn = Turn(order, sender)
+        with Ticker(since_ns=turn.window_ns if order.arrivals.planned else 0) as ticker:
+            in_time = self._crew.carry_out(turn.work, order.users, order.seconds)
         used = _Clocks.now().since(start)
         turn.over = True
-        runner.stop()
-        sender.tally.unsent = turn.hand.left()
+        if not in_time:
+            turn.problems.append(f"ended after {order.seconds:g} s, before everything was sent")
+            self._crew.end()
+        sender.tally.unsent = 0 if order.arrivals.each else turn.hand.left()
         return self._answer(turn, used, ticker)
 
     def _answer(self, turn: Turn, used: _Clocks, ticker: Ticker) -> dict[str, Any]:
-        """Return what the turn came to: the process's own counts, and Locust's to hold against them."""
-        tally, stats = turn.sender.tally, self._environment.stats
+        """Return what the turn has done: the process's own counts, and Locust's to compare them with."""
+        tally, stats, lags_ns = turn.sender.tally, self._environment.stats, turn.lags_ns()
         problems = turn.problems + [f"{error.occurrences} x {error.to_name()}" for error in stats.errors.values()]
         if stats.total.num_requests != tally.sent:
             problems.append(f"Locust counted {stats.total.num_requests} requests, the ledger has {tally.sent} sends")
         return {
             "run": self._session.run, "turn": turn.order.turn,
             "sent": tally.sent, "published": tally.published, "failed": tally.send_failed, "fetched": tally.fetched,
-            "late": tally.late, "unsent": tally.unsent,
+            "late": sum(lag > LATE_US * 1000 for lag in lags_ns), "unsent": tally.unsent,
+            "start_ns": turn.start_ns if turn.order.arrivals.planned else 0,
             "first_sent_ns": tally.first_sent_ns, "last_published_ns": tally.last_published_ns,
             "last_fetched_ns": tally.last_fetched_ns,
             "seconds": used.wall_ns / SECOND_NS, "cpu_seconds": used.cpu_ns / SECOND_NS,
-            "lag_us": percentiles(tally.lag_ns), "loop_lag_us": percentiles(ticker.late_ns),
+            "lag_us": percentiles(lags_ns), "loop_lag_us": percentiles(ticker.late_ns),
             "locust": {"requests": stats.total.num_requests, "failures": stats.total.num_failures},
             "problems": problems,
         }  # fmt: skip
@@ -179,6 +181,9 @@ def percentiles(lag_ns: array[int]) -> dict[str, float] | None:
     ordered = sorted(lag_ns)
     shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
     return {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1000 for name, share in shares.items()}
+
+
+__all__ = ("TurnUser",)  # Locust runs what it finds in a load file
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
