@@ -49,17 +49,19 @@ def turn(number: int, cell: str, effect: float, names: list[str]) -> Turn:
 
 
 def numbered(result: Result) -> Result:
-    """Give each turn a number of its own and phases that follow one another, as those of a run do."""
+    """Give each turn a number of its own and times of its own, as those of a run have."""
     turns = []
     for number, each in enumerate(result.turns):
-        edges = [100 * number * S + ms * 1_000_000 for ms in (0, 1300, 2500, 4600)]
-        between = zip((BACKLOG, DRAIN, PACED), edges, edges[1:], strict=False)
-        phases = {
-            name: Phase(started_ns=start, ended_ns=end, cpu_ns={}, host_ns=0, stolen_ns=0)
-            for name, start, end in between
-        }
+        phases = {name: _later(phase, 100 * number * S) for name, phase in (each.phases or PHASES).items()}
         turns.append(replace(each, number=number, phases=phases))
     return replace(result, turns=turns)
+
+
+PHASES = made_up.phases_of(made_up.TRUTH)
+
+
+def _later(phase: Phase, ns: int) -> Phase:
+    return replace(phase, started_ns=phase.started_ns + ns, ended_ns=phase.ended_ns + ns)
 
 
 def shapes(result: Result, count: int = 4500) -> Shapes:
@@ -71,7 +73,7 @@ def shapes(result: Result, count: int = 4500) -> Shapes:
         slow = 1.0 if cell == CONTROL else 1.2**-place
         latency[cell] = {kind: _latency(slow * (1 + index), count) for index, kind in enumerate(wanted)}
         stack[cell] = {kind: _stack(slow * (1 + index), count) for index, kind in enumerate(wanted)}
-    return Shapes(bin_s=BIN_S, latency=latency, stack=stack, flow={turn.number: _flow() for turn in result.turns})
+    return Shapes(bin_s=BIN_S, latency=latency, stack=stack, flow={turn.number: _flow(turn) for turn in result.turns})
 
 
 def _latency(slow: float, count: int) -> Latency:
@@ -86,6 +88,16 @@ def _stack(slow: float, count: int) -> Stack:
     return Stack(count=count, partial=0, us=us, median_us=1100 * slow)
 
 
-def _flow() -> Flow:
-    published = [150] * 13 + [0] * 12 + [28] * 21
-    return Flow(published=published, finished=[0] * 13 + [167] * 12 + [28] * 21)
+def _flow(turn: Turn) -> Flow:
+    """Published while the backlog and the paced load last, finished in the drain and the paced load."""
+    edges = {name: (phase.started_ns, phase.ended_ns) for name, phase in turn.phases.items()}
+    begin = min(start for start, _ in edges.values())
+    bins = math.ceil((max(end for _, end in edges.values()) - begin) / 1e9 / BIN_S)
+    flow = Flow(published=[0] * bins, finished=[0] * bins)
+    for name, columns, count in (
+        (BACKLOG, [flow.published], 150), (DRAIN, [flow.finished], 110), (PACED, [flow.published, flow.finished], 55),
+    ):  # fmt: skip
+        first, last = (round((edge - begin) / 1e9 / BIN_S) for edge in edges[name])
+        for column in columns:
+            column[first:last] = [count] * (last - first)
+    return flow
