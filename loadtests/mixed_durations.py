@@ -28,29 +28,29 @@ class MixedDurations(OpenLoopUser):
     @task(30)
     def nothing(self) -> None:
         """A task without work."""
-        self.celery.send("app.noop", queue="short", planned_ns=self.planned_ns)
+        self.celery.send("app.noop", queue="short")
 
     @task(10)
     def compute(self) -> None:
         """A short task that needs a CPU."""
-        self.celery.send("app.spin", (0.005,), queue="short", planned_ns=self.planned_ns)
+        self.celery.send("app.spin", (0.005,), queue="short")
 
     @task(5)
     def wait_for_network(self) -> None:
         """A task that waits without needing a CPU."""
-        self.celery.send("app.fetch", (0.05,), queue="io", planned_ns=self.planned_ns)
+        self.celery.send("app.fetch", (0.05,), queue="io")
 
     @task(3)
     def bulk(self) -> None:
         """Work that may wait."""
-        self.celery.send("app.spin", (0.02,), queue="bulk", planned_ns=self.planned_ns)
+        self.celery.send("app.spin", (0.02,), queue="bulk")
 
     @task(1)
     def critical(self) -> None:
         """Work that must never wait behind bulk."""
-        self.celery.send("app.noop", queue="critical", planned_ns=self.planned_ns)
+        self.celery.send("app.noop", queue="critical")
 
     @task(1)
     def long(self) -> None:
         """The long task that must not hold the short ones up."""
-        self.celery.send("app.sleep", (1.0,), queue="long", planned_ns=self.planned_ns)
+        self.celery.send("app.sleep", (1.0,), queue="long")

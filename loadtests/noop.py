@@ -17,7 +17,7 @@ from rig.load.celery_user import CeleryUser
 class Noop(CeleryUser):
     """Sends app.noop to `short`; the next one when the broker has confirmed the last."""
 
-    weight = 6
+    weight = 3
     queues = ("short",)
 
     @task

@@ -23,6 +23,7 @@ class Results(CeleryUser):
 
     weight = 2
     queues = ("short",)
+    waits = True
 
     @task
     def echo(self) -> None:

@@ -14,39 +14,53 @@ and what is late is measured from the time it was planned for.
 
 from __future__ import annotations
 
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import Any, ClassVar
 
 from gevent import GreenletExit
 from locust import User, events
 from locust.exception import StopUser
-from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from rig.load import metrics, startup  # noqa: F401 - metrics serves Prometheus once it is imported
 from rig.load.alarm import Alarm
 from rig.load.arrivals import SECOND_NS
 from rig.load.sender import Sender
 from rig.load.share import Share
+from rig.load.words import class_and_words
 
 NEVER_NS = 1 << 62
+NOTHING: Mapping[str, Any] = {}
+GOLDEN = 0.6180339887498949  # multiples of it, less their whole part, are evenly spread however many there are
+
+log = logging.getLogger(__name__)
+_numbers = itertools.count()
 
 events.init_command_line_parser.add_listener(startup.add_arguments)
 events.init.add_listener(startup.prepare)
 
 
 class CeleryUser(User):  # type: ignore[misc]
-    """Sends tasks in a closed loop. Name in `queues` those it sends to: a start is refused where one does not exist."""
+    """Sends tasks in a closed loop. Name in `queues` those it sends to: a start is refused where one does not exist.
+
+    `waits` says that it waits for results, so that what this takes is made before its first task.
+    """
 
     abstract = True
     queues: ClassVar[tuple[str, ...]] = ()
+    waits: ClassVar[bool] = False
 
-    celery: Sender
+    celery: Sender | Planned
     _state: str | None  # Locust's
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.celery = environment.celery_rig.session.sender
         self._next_ns = 0
+        self._phase = next(_numbers) * GOLDEN % 1.0
         self._alarm: Alarm | None = None
         self._stopped_waiting = False
 
@@ -56,10 +70,20 @@ class CeleryUser(User):  # type: ignore[misc]
         return float(self.environment.parsed_options.tasks_per_second)
 
     def wait_time(self) -> float:
-        """Wait until the next task may start. What could not be sent in time is not made up for."""
+        """Wait until the next task may start. What could not be sent in time is not made up for.
+
+        Each user keeps to a beat of its own. Users in step, as those are who start together or whom the broker let wait
+        together, would send all at once for the rest of the test, and what an open loop has planned for that moment
+        would be late.
+        """
         if self.rate <= 0:
             return 0.0
-        self._next_ns = max(self._next_ns + int(SECOND_NS / self.rate), monotonic_ns())
+        beat, now = int(SECOND_NS / self.rate), monotonic_ns()
+        if not self._next_ns:
+            self._next_ns = now - int(self._phase * beat)
+        self._next_ns += beat
+        if self._next_ns <= now:
+            self._next_ns += (now - self._next_ns) // beat * beat
         return self.wait_until(self._next_ns)
 
     def wait_until(self, due_ns: int) -> float:
@@ -76,6 +100,17 @@ class CeleryUser(User):  # type: ignore[misc]
             self._greenlet = group.spawn(lambda _: None, self)  # Locust wants one to count and to wait for
             return self._greenlet
         return super().start(group)
+
+    def run(self) -> None:
+        """Get warm, then do what a load file says: an `on_start` of its own need not know of this."""
+        self._state = LOCUST_STATE_RUNNING
+        try:
+            self.celery.prime(wait=self.waits)
+        except Exception as error:  # its sends will fail likewise, and those are counted
+            log.warning("a user of %s starts cold: %s", type(self).__name__, class_and_words(error))
+        self.environment.celery_rig.schedules.count_warm()
+        if self._state != LOCUST_STATE_STOPPING:
+            super().run()
 
     def stop(self, force: bool = False) -> bool:
         """Stop between two tasks.
@@ -98,8 +133,25 @@ class CeleryUser(User):  # type: ignore[misc]
             self._alarm.close()
 
 
+class Planned:
+    """The sender of one open-loop user: what it sends was planned for when the user's current arrival was."""
+
+    def __init__(self, sender: Sender, user: OpenLoopUser) -> None:
+        self._sender = sender
+        self._user = user
+
+    def send(self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = NOTHING, **options: Any) -> str:
+        """Send as `Sender.send` does; a `planned_ns` that is given holds."""
+        options.setdefault("planned_ns", self._user.planned_ns)
+        return self._sender.send(task, args, kwargs, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the sender has."""
+        return getattr(self._sender, name)
+
+
 class OpenLoopUser(CeleryUser):
-    """Sends tasks when its class's plan says so; give `planned_ns=self.planned_ns` to each send.
+    """Sends tasks when its class's plan says so, and `self.celery.send` counts the time of each from that moment on.
 
     `arrivals` is the schedule of all users of the class together, on all Locust workers: "poisson rate=50"
     (docs/loads.md has all kinds); --arrivals overrides it. Each arrival goes to one user who is free.
@@ -111,6 +163,7 @@ class OpenLoopUser(CeleryUser):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.planned_ns = 0
+        self.celery = Planned(environment.celery_rig.session.sender, self)
         self._share: Share = environment.celery_rig.schedules.shares[type(self).__name__]
 
     def on_start(self) -> None:

@@ -18,6 +18,7 @@ from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from rig.errors import BadInput
 from rig.load import check
+from rig.load.beginning import Beginning, Row, compare
 from rig.load.count import Count, count
 from rig.load.orphan import MasterWatch
 from rig.load.pulse import Pulse
@@ -46,8 +47,10 @@ class Lifecycle:
         # The web UI shows where a load goes, and misses a host otherwise. What is typed there changes nothing.
         environment.host = environment.host or place(target.broker_url)
         self.stopped = False  # no user may start any more, until the next turn
-        self.schedules = Schedules(environment)
+        self._beginning = Beginning()
+        self.schedules = Schedules(environment, self._beginning.begin)
         self._by_worker: dict[str, Count] = {}  # on a master: what each worker reported last
+        self._rows: dict[str, list[Row]] = {}  # likewise
         self._stopping: set[str] = set()
         self._complete: set[str] = set()  # of the workers those whose last report is of the whole turn
         self._over = False  # on a worker: its users are gone, and it has counted what they missed
@@ -63,6 +66,7 @@ class Lifecycle:
         if self.sends:
             events.test_stop.add_listener(self.count_missed)
             Pulse().attach(events)
+            events.request.add_listener(self._beginning.record)
         if isinstance(self.runner, WorkerRunner):
             MasterWatch(self.environment).attach()
             self.runner.register_message(STOP, self.stop_for_master)
@@ -102,6 +106,8 @@ class Lifecycle:
         self.session.run = self.options.rig_run
         self.stopped = False
         self._by_worker.clear()
+        self._rows.clear()
+        self._beginning.start()
         self._complete.clear()
         self._over = False
         try:
@@ -140,13 +146,14 @@ class Lifecycle:
 
     def report(self, data: dict[str, Any], **_: Any) -> None:
         """Tell the master what was sent in this turn so far, along with Locust's own statistics of the same time."""
-        data[REPORT_KEY] = (self.session.turn, count(self.session), self._over)
+        data[REPORT_KEY] = (self.session.turn, count(self.session), self._over, self._beginning.rows())
 
     def collect(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Keep what a worker reports."""
-        turn, count, over = data.get(REPORT_KEY, (0, (), False))
+        turn, count, over, rows = data.get(REPORT_KEY, (0, (), False, ()))
         if turn == self.session.turn:
             self._by_worker[client_id] = Count(*count)
+            self._rows[client_id] = [tuple(row) for row in rows]
             if over:
                 self._complete.add(client_id)
 
@@ -208,10 +215,21 @@ class Lifecycle:
         log.info(said, self.session.run, self.session.turn, total.sent, total.late, total.unsent)
         if idle := self.schedules.never_began:
             log.warning("schedules that never began, for want of users or of time: %s", ", ".join(idle))
+        self._say_how_it_began()
         if total.sent != counted and not self.environment.reset_stats:
             different = f"Locust counted {counted} requests, the ledger has {total.sent} sends"
             refuse([f"{different}: these numbers cannot be trusted"])
             sys.exit(exit_code or INVALID)
+
+    def _say_how_it_began(self) -> None:
+        """Say when the run-in was not like the rest: Locust's table cannot leave it out."""
+        rows = self._beginning.rows() if self.sends else [row for rows in self._rows.values() for row in rows]
+        if found := compare(rows):
+            log.warning(
+                "the first %.1f s were not like the rest: requests took %.2g times as long (geometric means, of %d and "
+                "of %d requests), and the percentiles include them",
+                self._beginning.seconds, found.ratio, found.begun, found.rest,
+            )  # fmt: skip
 
     def _counts(self) -> list[Count]:
         """Return what each sending process counted in this turn.

@@ -1,14 +1,14 @@
 """One open-loop schedule for a whole test, dealt out over its Locust processes and their users.
 
-Each class of open-loop users has a schedule. It begins when all users are there: the lone process or the master then
-says when, and which processes have users of the class. Of n such processes each sends every n-th arrival, whichever of
-its users is free. So the total is the same however many processes and users there are.
+Each class of open-loop users has a schedule. It begins when all users are there and warm: the lone process or the
+master then says when, and which processes have users of the class. Of n such processes each sends every n-th arrival,
+whichever of its users is free. So the total is the same however many processes and users there are.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -20,17 +20,22 @@ from rig.load.arrivals import Arrivals
 from rig.load.read_arrivals import from_text, parse
 from rig.load.share import Share, here, soon
 
-REPORT_SECONDS = 5.0  # for workers to say how many users they have
-BEGIN = "celery-rig-begin"  # master to workers
+PATIENCE_S = 5.0  # for one more user to be there and warm
+BEGIN, WARM = "celery-rig-begin", "celery-rig-warm"  # master to workers, and what they tell it before
 LONE = ""  # the client id of a process that is no worker
 
 
 class Schedules:
-    """The schedules of all open-loop classes of a Locust process, by the class's name."""
+    """The schedules of all open-loop classes of a Locust process, by the class's name.
 
-    def __init__(self, environment: Any) -> None:
+    `began` is called with the monotonic time at which they begin, in a test without such classes as well.
+    """
+
+    def __init__(self, environment: Any, began: Callable[[int], None]) -> None:
         self.shares: dict[str, Share] = {}
+        self._began = began
         self._announced = False
+        self._warm: dict[str, int] = {}  # how many users have been warmed, by the client id of their process
         self._environment = environment
         self._runner = environment.runner
         self._arrivals: dict[str, Arrivals] = {}
@@ -41,11 +46,14 @@ class Schedules:
             self._runner.register_message(BEGIN, lambda msg, **_: self._begin(**msg.data))
         else:
             environment.events.spawning_complete.add_listener(self._announce)
+        if isinstance(self._runner, MasterRunner):
+            self._runner.register_message(WARM, lambda msg, **_: self._warm.update({msg.node_id: msg.data}))
 
     def prepare(self, run: str) -> None:
         """Read the schedules of a test that is about to start. Raises BadInput with every problem of every class."""
         self._arrivals, self._announced, self._dealt = self.read(run), False, {}
         self._start_ns = self._end_ns = 0
+        self._warm = {}
         self.shares = {name: Share(arrivals) for name, arrivals in self._arrivals.items()}
 
     def read(self, run: str = "") -> dict[str, Arrivals]:
@@ -72,16 +80,27 @@ class Schedules:
 
     # --- beginning ----------------------------------------------------------------------------------------------------
 
+    def count_warm(self) -> None:
+        """A user of this process can send now without having to make anything first."""
+        self._warm[LONE] = self._warm.get(LONE, 0) + 1
+        if isinstance(self._runner, WorkerRunner):
+            self._runner.send_message(WARM, self._warm[LONE])
+
     def _announce(self, **_: Any) -> None:
         """Say when the schedules begin and who shares them, once in a test: users who come later change nothing."""
-        if self._arrivals and not self._announced:
+        if not self._announced:
             self._announced = True
             gevent.spawn(self._announce_when_all_are_there)
 
     def _announce_when_all_are_there(self) -> None:
         runner = self._runner
-        deadline = time.monotonic() + REPORT_SECONDS  # a user may have left by itself
-        while runner.user_count < runner.target_user_count and time.monotonic() < deadline:
+        there, deadline = -1, 0.0
+        while there < runner.target_user_count:
+            before, there = there, min(runner.user_count, sum(self._warm.values()))
+            if there > before:
+                deadline = time.monotonic() + PATIENCE_S
+            elif time.monotonic() > deadline:  # a user may have left by itself
+                break
             gevent.sleep(0.02)
         if self._end_ns:
             return
@@ -99,6 +118,7 @@ class Schedules:
         for name, clients in dealt.items():
             if me in clients:
                 self.shares[name].begin(self._start_ns, clients.index(me), len(clients))
+        self._began(self._start_ns)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

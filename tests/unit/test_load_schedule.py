@@ -84,12 +84,12 @@ class Stuck(OpenLoopUser):
     arrivals = "constant rate=200 seconds=1"
 
     def on_start(self):
-        self.celery._send_task = lambda *_, **__: gevent.sleep(0.7)
+        self.environment.celery_rig.session.sender._send_task = lambda *_, **__: gevent.sleep(0.7)
         super().on_start()
 
     @task
     def one(self):
-        self.celery.send("app.noop", queue="short", planned_ns=self.planned_ns)
+        self.celery.send("app.noop", queue="short")
 """
 
 
