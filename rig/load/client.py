@@ -1,4 +1,4 @@
-"""A Celery application that only sends. It imports no task and no setting of the application it sends to.
+"""A Celery application that only sends. It imports no task and no setting of the application it sends to by itself.
 
 It sends as an application does: through `Celery.send_task` with Celery's own pool of producers. That pool is also what
 makes it safe here: a channel must not be used by two greenlets at once, and waiting for a broker's confirm or for
@@ -13,10 +13,13 @@ from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
+from kombu.utils.functional import maybe_list
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from rig.errors import BadInput
 from rig.load.target import Target
+from rig.load.words import class_and_words
 
 SOCKET_TIMEOUT = 10.0  # seconds; a Redis that is paused or cut off does not close its connections
 CONNECT_TIMEOUT = 2.0  # seconds
@@ -27,7 +30,10 @@ def make_app(target: Target, queues: Iterable[str] = ()) -> Any:
 
     Declaring them again, as a publisher does by default, fails when their arguments differ from what we would say
     (PRECONDITION_FAILED), and we do not know what the application says. Where the target's settings say it
-    (`task_queues`), these queues are used as an application would.
+    (`task_queues`), these queues are used as an application would. The modules in their `imports` are imported, as a
+    publishing application's are: they may listen to Celery's signals.
+
+    Raises BadInput for each module that cannot be imported.
     """
     # The loader is named, so CELERY_LOADER, by which the rig attaches to an application, does not reach this app: what
     # it sends is recorded already.
@@ -38,7 +44,19 @@ def make_app(target: Target, queues: Iterable[str] = ()) -> Any:
             continue
         # A direct exchange: then Celery sends to the broker's default exchange, which knows every queue by its name.
         app.amqp.queues.add(Queue(name, Exchange(name, type="direct"), routing_key=name, no_declare=True))
+    _import(app)
     return app
+
+
+def _import(app: Any) -> None:
+    problems = []
+    for name in maybe_list(app.conf.imports):
+        try:
+            app.loader.import_task_module(name)  # from the working directory, too
+        except Exception as error:  # whatever a module raises
+            problems.append(f"imports: the module {name!r} cannot be imported: {class_and_words(error)}")
+    if problems:
+        raise BadInput(problems)
 
 
 def _settings(target: Target) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Any
 
+from celery.backends.base import DisabledBackend
 from celery.exceptions import TimeoutError as NoResultYet
 
 from rig.instrument.publisher import seconds_until
 from rig.ledger import record
 from rig.ledger.writer import Slot, Writer
+from rig.load import prime
 from rig.load.calls import SEND_TASK, Calls
 from rig.load.producers import Producers
 from rig.load.words import class_and_words
@@ -35,7 +37,7 @@ class Failure(Exception):  # noqa: N818 - it is no error of ours but what Locust
 
 
 class Unread:
-    """Stands for a result that nobody reads, since to make an AsyncResult is dear beside the rest of a send."""
+    """Stands for an ignored result: an AsyncResult takes time to make, and one that is ignored sends nothing."""
 
     __slots__ = ("ignored",)
 
@@ -61,19 +63,34 @@ class Tally:
 
 
 class Sender:
-    """What `self.celery` is to a Locust user. `fire` is Locust's request event."""
+    """What `self.celery` is to a Locust user. `fire` is Locust's request event.
 
-    def __init__(self, app: Any, writer: Writer, fire: Callable[..., None]) -> None:
+    A `plain` one sends exactly as an application does. Any other sends the same to broker and result store, command by
+    command, in fewer steps (`producers`, `Unread`). `queues` are those that its connections are made ready for.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        writer: Writer,
+        fire: Callable[..., None],
+        *,
+        plain: bool = False,
+        queues: Sequence[str] = (),
+    ) -> None:
         self.app = app
+        self.plain = plain
         self.tally = Tally()
         self.tainted = False  # a send was cut off: its connection may be in the middle of a frame
         self._fire = fire
         self._claim = writer.claim_send
         self._kind = writer.kind
+        self._queues = queues
         self._calls = Calls(app)
         self._send_task = self._calls[SEND_TASK]
-        self._by_name = True
         self._producers = Producers(app)
+        self._lend = app.producer_or_acquire if plain else self._producers.lend
+        self._connected = False
         self._default_queue = app.conf.task_default_queue
         self._ignore_results = app.conf.task_ignore_result
         self._known: dict[tuple[str, str], tuple[int, str, bool]] = {}
@@ -84,8 +101,31 @@ class Sender:
         """Start a turn: a new tally, `next_id` makes its task ids, and `call` of `rig.load.calls` sends its tasks."""
         self.tally = Tally()
         self._next_id = next_id
-        self._send_task = self._calls[call]
-        self._by_name = call == SEND_TASK  # the other calls name a result class themselves
+        self._send_task = self._calls[call] if self.plain else self._producers.sending(self._calls[call])
+
+    def prime(self, *, wait: bool = False, ignore_result: bool | None = None, **_: Any) -> None:
+        """Make what the calling user's first send would make, but for the task: backend, connections, subscription.
+
+        The options are those of the sends to come. With the first user come the connections of the whole pool.
+        Raises what kombu and the result store raise.
+        """
+        backend = self.app.backend  # the calling greenlet's own
+        if not self._connected:
+            self._connected = True  # at once: one user must not begin to take the pool while another takes it
+            try:
+                prime.connect(self.app, self._lend, self._queues)
+            except BaseException:
+                self._connected = False
+                raise
+        if ignore_result is None:
+            ignore_result = self._ignore_results and not wait
+        if not ignore_result and not isinstance(backend, DisabledBackend):
+            prime.subscribe(self.app, self._lend, wait)
+
+    def close(self) -> None:
+        """Let go of the app's producers."""
+        self._producers.close()
+        self.app.close()
 
     def send(
         self,
@@ -108,9 +148,10 @@ class Sender:
         """
         queue = queue or self._default_queue
         kind, name, as_it_is = self._known.get((task, queue)) or self._learn(task, queue)
-        options.setdefault("ignore_result", self._ignore_results and not wait)
-        if self._by_name and not wait:
-            options["result_cls"] = Unread
+        ignored = options.setdefault("ignore_result", self._ignore_results and not wait)
+        if not self.plain:
+            if ignored and not wait:
+                options["result_cls"] = Unread
             if as_it_is:
                 options.setdefault("declare", ())
         tally = self.tally
@@ -126,30 +167,26 @@ class Sender:
         if "expires" in options:
             words[base + record.EXPIRES] = sent + int(seconds_until(options["expires"]) * 1e9)
         failure = None
-        producer = None
         try:
-            producer = self._producers.take()
-            result = self._send_task(task, args, kwargs, task_id=task_id, queue=queue, producer=producer, **options)
+            result = self._send_task(task, args, kwargs, task_id=task_id, queue=queue, **options)
         except Exception as error:
             words[base + record.SEND_FAILED] = now = monotonic_ns()
-            self._producers.give_up(producer)
             tally.send_failed += 1
             failure = self._failure(class_and_words(error))
         except BaseException:  # the user is killed, in the middle of it
             words[base + record.SEND_FAILED] = now = monotonic_ns()
-            self._producers.give_up(producer)
             tally.send_failed += 1
             self.tainted = True
             self._report(SEND, name, now - (planned_ns or sent), self._failure("cut off by the end of the test"))
             raise
         else:
             words[base + record.PUBLISHED] = now = monotonic_ns()
-            self._producers.give_back(producer)
             tally.published += 1
             tally.last_published_ns = now
             if wait:
                 self._fetch(result, slot, name, planned_ns or sent, expect, timeout)
                 return task_id
+            del result  # here and now, as by a caller who does not keep it: where it is stored, Redis gets UNSUBSCRIBE
         finally:
             tally.first_sent_ns = tally.first_sent_ns or sent
         self._report(SEND, name, now - (planned_ns or sent), failure)

@@ -38,33 +38,32 @@ class Session:
         self.run = ids.run_digits(target.run_id) if target.run_id else ids.new_run()
         self.turn = 0
         self.sender: Sender | None = None
-        self._settled: Settled
         self._fire = fire
         self._writer: Writer | None = None
         self._queues: set[str] = set()
         names.publish(target.ports)
-        transport.install()
 
     def begin(self, turn: int, publisher: int = 0, queues: Sequence[str] = (), call: str = calls.SEND_TASK) -> Sender:
         """Start turn number `turn` on `queues` and return what sends it; `publisher` tells this process from others.
 
-        `call` is one of `calls.CALLS`.
+        `call` is one of `calls.CALLS`: send_task is the rig's own cheap way; with the others a send is done exactly as
+        an application does it. The sender is a new one when that changes.
 
         Raises BadInput when the broker is not there or has not all of the queues, ValueError for numbers that do not
         fit into a task id.
         """
         next_id = ids.task_ids(self.run, turn, self.target.publisher + publisher)
-        if self.sender is None or self.sender.tainted or not self._queues.issuperset(queues):
-            self.sender = self._connect(queues)
-            self._settled = Settled(self.sender.app)
-        self._settled.use(call == calls.SEND_TASK)
-        self.sender.begin(next_id, call)
+        plain = call != calls.SEND_TASK
+        sender = self.sender
+        if sender is None or sender.tainted or sender.plain != plain or not self._queues.issuperset(queues):
+            sender = self.sender = self._connect(queues, plain)
+        sender.begin(next_id, call)
         self.turn = turn
         # What is there now stays: the collector, which would go through all of it in mid-load (2 to 3 ms, in which
         # nothing is sent), need not look at it again.
         gc.collect()
         gc.freeze()
-        return self.sender
+        return sender
 
     def close(self) -> None:
         """End the ledger of this process in good order."""
@@ -74,11 +73,15 @@ class Session:
         # is one, or each prints a traceback when the interpreter goes.
         gc.collect()
 
-    def _connect(self, queues: Sequence[str]) -> Sender:
+    def _connect(self, queues: Sequence[str], plain: bool) -> Sender:
         check.require(self.target, queues)
+        app = make_app(self.target, self._queues.union(queues))
+        if not plain:
+            transport.install(app)
+            Settled(app)
         self._queues.update(queues)
         if self.sender is not None:
-            self.sender.app.close()
+            self.sender.close()
         if self._writer is None:
             self._writer = Writer(self.target.ledger, self.target.role, self.run, slots=SEGMENT_SLOTS)
-        return Sender(make_app(self.target, self._queues), self._writer, self._fire)
+        return Sender(app, self._writer, self._fire, plain=plain, queues=sorted(self._queues))

@@ -1,7 +1,7 @@
-"""Spares a sending app what Celery works out anew for each message, though it comes to the same every time.
+"""Spares a sending app what Celery works out again for each message, though it comes to the same every time.
 
-The messages stay the same to the byte. Only where the rig's own load is sent by name: an app whose `apply_async` or
-`delay` is to be measured is left as Celery made it.
+The messages stay the same to the byte. Only for a load in which publishing is not the question: an app that is to send
+as an application does is left as Celery made it (`rig.load.session`).
 """
 
 from __future__ import annotations
@@ -18,26 +18,17 @@ PLAIN = {str, int, float, bool, type(None)}
 
 
 class Settled:
-    """The shortcuts of one app, which is not configured any more. `use` switches them on or off."""
+    """The shortcuts of one app: from now on it sends with them, and is not to be configured any more."""
 
     def __init__(self, app: Any) -> None:
         self._amqp = app.amqp
-        self._settings = app.conf.__dict__  # attributes found here spare the chain of dicts
-        self._values = {name: app.conf[name] for name in READ_EACH_TIME}
         self._make = app.amqp.create_task_message
         self._maxlevels = app.conf.task_repr_maxlevels
         self._origin = anon_nodename()
         self._reprs: dict[int, tuple[Any, str]] = {}
-
-    def use(self, on: bool) -> None:
-        """Let the app send with the shortcuts, or as Celery made it."""
-        if on:
-            self._settings.update(self._values)
-            self._amqp.create_task_message = self._message
-            return
-        for name in READ_EACH_TIME:
-            self._settings.pop(name, None)
-        self._amqp.create_task_message = self._make
+        app.amqp.create_task_message = self._message
+        # Attributes that are found here spare the chain of dicts.
+        app.conf.__dict__.update({name: app.conf[name] for name in READ_EACH_TIME})
 
     def _message(self, task_id: str, name: str, args: Any, kwargs: Any, *more: Any, **options: Any) -> Any:
         if not options.keys() & {"argsrepr", "kwargsrepr", "origin"}:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import gevent
 import pytest
 from celery.exceptions import TimeoutError as NoResultYet
 
+from rig.errors import BadInput
 from rig.ledger import record
 from rig.ledger.reader import read_ledger
 from rig.ledger.writer import Writer
@@ -34,6 +37,16 @@ class Result:
 
     def successful(self) -> bool:
         return self.status == "SUCCESS"
+
+
+class Dropped:
+    """A result that notes when it is gone."""
+
+    def __init__(self, happened: list[str]) -> None:
+        self._happened = happened
+
+    def __del__(self) -> None:
+        self._happened.append("dropped")
 
 
 class Producer:
@@ -203,10 +216,39 @@ def test_users_at_the_same_time_have_producers_of_their_own_and_wait_for_the_las
 def test_without_a_pool_celery_connects_for_each_send(tmp_path: Path) -> None:
     seen: list[Any] = []
     app = application(lambda *_, producer, **__: seen.append(producer), limit=0)
+    app.producer_or_acquire = lambda: contextlib.nullcontext(f"producer {len(seen)}")
     sending = Sender(app, Writer(tmp_path, "locust"), lambda **_: None)
     sending.begin(ids.task_ids("0badcafe", 1, 0))
     sending.send("app.noop")
-    assert seen == [None]
+    sending.send("app.noop")
+    assert seen == ["producer 0", "producer 1"]
+
+
+def test_a_plain_sender_leaves_everything_to_celery(tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    app = application(lambda *_, **options: seen.append(options))
+    app.producer_or_acquire = None
+    sending = Sender(app, Writer(tmp_path, "locust"), lambda **_: None, plain=True)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    for ignored in (True, False):
+        task_id = sending.send("app.noop", queue="short", ignore_result=ignored, priority=3)
+        assert seen.pop() == {"task_id": task_id, "queue": "short", "ignore_result": ignored, "priority": 3}
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_result_that_is_stored_is_made_and_dropped_at_once(tmp_path: Path, plain: bool) -> None:
+    happened: list[str] = []
+
+    def send_task(*_: Any, **options: Any) -> Dropped:
+        assert "result_cls" not in options
+        return Dropped(happened)
+
+    app = application(send_task, Pool())
+    app.producer_or_acquire = None
+    sending = Sender(app, Writer(tmp_path, "locust"), lambda **_: happened.append("reported"), plain=plain)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    sending.send("app.noop", ignore_result=False)
+    assert happened == ["dropped", "reported"]
 
 
 def test_a_pool_that_fails_is_asked_again(tmp_path: Path) -> None:
@@ -300,6 +342,49 @@ def test_the_client_asks_for_confirms_and_lets_settings_be_overridden(tmp_path: 
         sending.send("app.noop", queue=queue)
     assert told == [("q", ()), ("other", None), ("unheard of", None)]
     assert app.conf.task_serializer == "json"
+
+
+LISTENER = """
+from celery.signals import before_task_publish
+
+heard = []
+
+@before_task_publish.connect
+def hear(sender, **_):
+    heard.append(sender)
+"""
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory, from which modules can be imported."""
+    monkeypatch.chdir(tmp_path)
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_modules_that_the_settings_name_hear_of_what_is_published(modules: Path) -> None:
+    (modules / "heard_by.py").write_text(LISTENER)
+    settings = {"imports": ["heard_by"]}
+    app = make_app(Target(topology="", broker_url="memory://", result_url="", ledger=modules, settings=settings))
+    sending = Sender(app, Writer(modules, "locust"), lambda **_: None)
+    sending.begin(ids.task_ids("0badcafe", 1, 0))
+    sending.send("app.noop", queue="short")
+    assert sys.modules["heard_by"].heard == ["app.noop"]
+
+
+def test_a_module_that_cannot_be_imported_is_one_line(modules: Path) -> None:
+    (modules / "broken_one.py").write_text('raise OSError("""no\nsuch\nfile""")\n')
+    settings = {"imports": ["not.there", "broken_one"]}
+    with pytest.raises(BadInput) as refused:
+        make_app(Target(topology="", broker_url="memory://", result_url="", ledger=modules, settings=settings))
+    assert refused.value.problems == [
+        "imports: the module 'not.there' cannot be imported: ModuleNotFoundError: No module named 'not'",
+        "imports: the module 'broken_one' cannot be imported: OSError: no such file",
+    ]
 
 
 def test_the_rigs_own_loader_does_not_record_what_the_sender_records(

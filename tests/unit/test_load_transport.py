@@ -8,18 +8,17 @@ from typing import Any
 
 import gevent
 import pytest
-from amqp.transport import TCPTransport
+from amqp.transport import SSLTransport, TCPTransport
+from celery import Celery
 from gevent import socket
 
 from rig.load import transport
 
 
 @pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TCPTransport, Any]]:
-    monkeypatch.setattr(TCPTransport, "_setup_transport", TCPTransport._setup_transport)
-    transport.install()
+def pair() -> Iterator[tuple[TCPTransport, Any]]:
     near, far = socket.socketpair()
-    made = TCPTransport("nowhere:1")
+    made = transport.Quick("nowhere:1")
     made.sock, made.connected = near, True
     made._setup_transport()
     yield made, far
@@ -101,15 +100,49 @@ def test_a_timeout_keeps_what_has_come(pair: tuple[TCPTransport, Any]) -> None:
     assert near.read_frame() == (1, 1, b"slow")
 
 
-def test_sockets_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sockets_that_are_not_gevents_are_left_alone() -> None:
     import socket as plain
 
-    monkeypatch.setattr(TCPTransport, "_setup_transport", TCPTransport._setup_transport)
-    transport.install()
     near, far = plain.socketpair()
-    made = TCPTransport("nowhere:1")
+    made = transport.Quick("nowhere:1")
     made.sock = near
     made._setup_transport()
     assert made._quick_recv == near.recv
     near.close()
     far.close()
+
+
+def transport_of(url: str, installed: bool = True, **settings: Any) -> TCPTransport:
+    """What a connection of an app to `url` would send its frames through."""
+    app = Celery("transport", loader="app", set_as_current=False)
+    app.conf.update(broker_url=url, **settings)
+    if installed:
+        transport.install(app)
+    kombu = app.connection_for_write().transport
+    opened = kombu.Connection(host="nowhere:1", ssl=kombu.client.ssl or False)
+    return opened.Transport(opened.host, 1, opened.ssl, None, None, socket_settings=None)
+
+
+@pytest.mark.parametrize("url", ["amqp://u:p@nowhere:1/v", "pyamqp://nowhere", "amqp://one;amqp://two"])
+def test_it_is_that_of_one_app_and_of_no_other(url: str) -> None:
+    assert type(transport_of(url)) is transport.Quick
+    assert type(transport_of(url, installed=False)) is TCPTransport
+
+
+def test_tls_and_what_the_settings_name_are_left_alone() -> None:
+    assert type(transport_of("amqp://nowhere", broker_use_ssl={"cert_reqs": 0})) is SSLTransport
+    assert type(transport_of("amqp://nowhere", broker_transport="kombu.transport.pyamqp:Transport")) is TCPTransport
+    app = Celery("transport", broker="redis://nowhere", loader="app", set_as_current=False)
+    transport.install(app)
+    assert app.connection_for_write().transport.driver_type == "redis"
+
+
+def test_broker_and_login_are_those_of_the_url() -> None:
+    app = Celery("transport", broker="amqp://u:p@nowhere:1/v", loader="app", set_as_current=False)
+    transport.install(app)
+    connection = app.connection_for_write()
+    info = connection.info()
+    assert [info[name] for name in ("hostname", "port", "userid", "password", "virtual_host")] == [
+        "nowhere", 1, "u", "p", "v",
+    ]  # fmt: skip
+    assert connection.transport.driver_type == "amqp"
