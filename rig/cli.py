@@ -1,6 +1,7 @@
 """The `rig` command: finds its verbs in `rig.commands`, runs one, and turns errors into lines and exit codes.
 
-Exit codes: 0 as expected, 1 not as expected, 2 bad input, 3 invalid run, 130 interrupted.
+Exit codes: 0 as expected, 1 not as expected, 2 bad input, 3 invalid run, 4 Docker or the machine failed, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from rig import commands
-from rig.errors import BadInput, StackError
+from rig.errors import STACK_FAILED, BadInput, StackError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return STACK_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

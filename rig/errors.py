@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+STACK_FAILED = 4  # exit code of what Docker or the machine did, which says nothing about any claim
+
 
 class BadInput(Exception):  # noqa: N818 - it names what the user gave, not what we did wrong
     """The user must change something: every problem found, one line each. The CLI exits with 2."""
@@ -14,4 +16,4 @@ class BadInput(Exception):  # noqa: N818 - it names what the user gave, not what
 
 
 class StackError(Exception):
-    """A container or the engine did not do as asked: what, and the last lines it logged. The CLI exits with 1."""
+    """A container or the engine did not do as asked: what, and the last lines it logged. The CLI exits with 4."""

@@ -81,7 +81,8 @@ class Running:
     def ended(self) -> Ended | None:
         """Return how a worker's container has ended; None while all of them run."""
         for worker in self.workers:
-            running, _, code = docker("inspect", "--format={{.State.Running}} {{.State.ExitCode}}", worker).partition(" ")
+            state = docker("inspect", "--format={{.State.Running}} {{.State.ExitCode}}", worker)
+            running, _, code = state.partition(" ")
             if running != "true":
                 return Ended(exit_code=int(code), last_words=_last_words(worker))
         return None

@@ -1,4 +1,4 @@
-"""The validity gate: what must hold before numbers mean anything. Each failure says what it touches and what to change."""
+"""The validity gate: what must hold before numbers mean anything. Each failure says what it touches, and what to do."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def _assertions(result: Result) -> Iterator[Invalid]:
     """A variant that did not do what makes it this variant was not measured, whatever the numbers say."""
     for each in result.experiment.assertions:
         for cell in (cell for cell, variant in result.cells.items() if variant == each.variant):
-            values = [turn.values[each.fact] for turn in result.counted if turn.cell == cell and each.fact in turn.values]
+            own = [turn.values for turn in result.counted if turn.cell == cell]
+            values = [measured[each.fact] for measured in own if each.fact in measured]
             low = -math.inf if each.at_least is None else each.at_least
             high = math.inf if each.at_most is None else each.at_most
             wrong = [value for value in values if not low <= value <= high]
@@ -219,7 +220,7 @@ _BEGINNINGS = {
 
 
 def _unsteady(result: Result) -> Iterator[Invalid]:
-    """A window whose beginning differs from its rest measures a start, or a queue that grows, and depends on its length."""
+    """A window whose beginning differs from its rest measures a start, or a queue that grows."""
     for name, (what, touches) in _BEGINNINGS.items():
         for cell in result.cells:
             logs = [turn.values[name] for turn in result.counted if turn.cell == cell and name in turn.values]
@@ -286,8 +287,8 @@ def _other_load(result: Result) -> Iterator[str]:
     shares = [phase.foreign_share(cores) for turn in result.counted for phase in turn.phases.values()]
     if shares and (mean := sum(shares) / len(shares)) > OTHER_LOAD:
         yield (
-            f"others used {percent(mean)}% of the machine throughout: rates and times are those of what was left of it, "
-            "for all cells alike"
+            f"others used {percent(mean)}% of the machine throughout: rates and times are those of the rest of it, for "
+            "all cells alike"
         )
 
 

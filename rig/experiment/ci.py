@@ -12,25 +12,35 @@ from xml.etree import ElementTree as Xml
 
 from rig.experiment.compare import Row
 from rig.experiment.result import Result
+from rig.experiment.validity import touched, unusable
 from rig.experiment.verdict import INVALID, Verdict
 
 VERDICT, JUNIT = "verdict.json", "junit.xml"
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2: no such characters
 
 
-def write(directory: Path, result: Result, rows: Sequence[Row], verdict: Verdict) -> None:
-    """Write both files into a run's directory."""
-    (directory / VERDICT).write_text(json.dumps(as_json(result, rows, verdict), indent=1) + "\n")
-    (directory / JUNIT).write_text(as_junit(result, verdict) + "\n")
+def write(directory: Path, results: Sequence[Result], rows: Sequence[Row], verdict: Verdict) -> None:
+    """Write both files into the directory of a run, or of a series of runs."""
+    (directory / VERDICT).write_text(json.dumps(as_json(results, rows, verdict), indent=1) + "\n")
+    (directory / JUNIT).write_text(as_junit(results, verdict) + "\n")
 
 
-def as_json(result: Result, rows: Sequence[Row], verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict as plain data: ratios are to the baseline, intervals of 95%, the control is "control"."""
+def as_json(results: Sequence[Result], rows: Sequence[Row], verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as plain data: ratios are to the mean of both baseline cells, intervals of 95%.
+
+    The control's ratio is to the other baseline cell. `unusable` names the measures that some of the reasons touch.
+    """
+    result = results[0]
     return {
-        "run": result.run, "experiment": result.experiment.name, "claim": result.experiment.claim,
+        "run": result.run, "runs": [each.run for each in results], "engine": result.engine,
+        "experiment": result.experiment.name, "claim": result.experiment.claim,
         "verdict": verdict.word, "because": verdict.because, "exit_code": verdict.exit_code,
         "reasons": [asdict(problem) for problem in verdict.invalid],
-        "rounds": {"asked": result.experiment.rounds, "run": len(result.whole_rounds), "stopped": result.stopped},
+        "unusable": touched(verdict.invalid, [row.measure for row in rows]),
+        "rounds": {
+            "asked": result.experiment.rounds, "run": [len(each.whole_rounds) for each in results],
+            "left out": [len(each.left_out) for each in results], "stopped": result.stopped,
+        },
         "expectation": asdict(result.experiment.expectation),
         "thresholds": [
             asdict(held.threshold) | {"ratio": asdict(held.ratio) if held.ratio else None, "kept": held.kept}
@@ -42,16 +52,20 @@ def as_json(result: Result, rows: Sequence[Row], verdict: Verdict) -> dict[str, 
 
 
 def _measured(row: Row) -> dict[str, Any]:
-    return {"means": dict(row.means), "ratios": {cell: asdict(ratio) for cell, ratio in row.ratios.items()}}
+    return {
+        "means": dict(row.means), "ratios": {cell: asdict(ratio) for cell, ratio in row.ratios.items()},
+        "differences": {cell: asdict(difference) for cell, difference in row.differences.items()},
+    }  # fmt: skip
 
 
-def as_junit(result: Result, verdict: Verdict) -> str:
+def as_junit(results: Sequence[Result], verdict: Verdict) -> str:
     """Return one test case for the verdict, one for the run's validity and one for each threshold.
 
     Of an invalid run only the validity has failed; the others are skipped, since nothing is known of them.
     """
-    valid = verdict.word != INVALID
-    reasons = [f"{problem.reason}. To change: {problem.change}." for problem in verdict.invalid]
+    result, valid = results[0], verdict.word != INVALID
+    against = [] if valid else unusable(verdict.invalid, result.experiment.expectation.measure)
+    reasons = [f"{problem.reason}. To change: {problem.change}." for problem in against]
     cases = [
         ("validity", "\n".join(reasons), False),
         (f"verdict: {result.experiment.claim}", _failed(verdict), not valid),
@@ -60,7 +74,7 @@ def as_junit(result: Result, verdict: Verdict) -> str:
     suite = Xml.Element(
         "testsuite", name=result.experiment.name, tests=str(len(cases)),
         failures=str(sum(bool(failure) and not skipped for _, failure, skipped in cases)), errors="0",
-        skipped=str(sum(skipped for *_, skipped in cases)), time=f"{_seconds(result):.3f}",
+        skipped=str(sum(skipped for *_, skipped in cases)), time=f"{sum(map(_seconds, results)):.3f}",
     )  # fmt: skip
     for name, failure, skipped in cases:
         case = Xml.SubElement(suite, "testcase", classname=f"rig.{result.experiment.name}", name=_printable(name))

@@ -40,6 +40,11 @@ def _cost(part: str, regime: str) -> Measure:
     return Measure(title=f"CPU a task, {regime}: {part}", unit="µs", more="more", less="less")
 
 
+def _percentile(quantile: int) -> Measure:
+    title = f"end to end, p{quantile} of a typical round"
+    return Measure(title=title, unit="ms", more="longer", less="shorter", digits=2)
+
+
 _PARTS = {
     "publisher": "publisher", "broker": "broker", "worker": "worker", "results": "result store",
     "other": "everything else", "total": "sum",
@@ -55,10 +60,7 @@ MEASURES: dict[str, Measure] = {
     "worker_memory": Measure(title="memory: worker", unit="MiB", more="more", less="less", digits=1),
     "sustainable_rate": Measure(title="sustainable rate", unit="tasks/s", more="higher", less="lower"),
     "publish_ms": Measure(title="a send takes, mean", unit="ms", more="longer", less="shorter", digits=2),
-    **{
-        f"p{q}": Measure(title=f"end to end, p{q} of a typical round", unit="ms", more="longer", less="shorter", digits=2)
-        for q in QUANTILES
-    },
+    **{f"p{quantile}": _percentile(quantile) for quantile in QUANTILES},
     WAITING: Measure(title="end to end longer than wait_ms", unit="%", more="more", less="fewer", digits=2),
 }
 
@@ -138,6 +140,9 @@ class Window:
 
     start_ns: int
     end_ns: int
+
+
+NO_WINDOW = Window(start_ns=0, end_ns=0)
 
 
 def paced_values(

@@ -54,7 +54,8 @@ class Server:
             host=self.address, port=self.port, username="monitor", password=self.password, socket_timeout=TIMEOUT
         )
         with client:
-            return redis_commands(client.info("commandstats")) + Counter({EVICTED: client.info("stats")["evicted_keys"]})
+            evicted = Counter({EVICTED: client.info("stats")["evicted_keys"]})
+            return redis_commands(client.info("commandstats")) + evicted
 
 
 def rabbitmq_messages(metrics: str) -> Counter[str]:
@@ -67,7 +68,7 @@ def rabbitmq_messages(metrics: str) -> Counter[str]:
 
 
 def redis_commands(info: Mapping[str, Any]) -> Counter[str]:
-    """Return the commands processed, but for housekeeping, from Redis's INFO commandstats: "client|id" is one of client."""
+    """Return the commands processed, but for housekeeping, from Redis's INFO commandstats ("client|id" is a client)."""
     found: Counter[str] = Counter()
     for key, stats in info.items():
         command = key.removeprefix("cmdstat_").partition("|")[0]

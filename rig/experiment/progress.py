@@ -1,4 +1,4 @@
-"""Where a run is and how long it will still take: a live line on a terminal, a line for each stage and round elsewhere."""
+"""Where a run is and how long it will still take: a live line on a terminal; elsewhere a line a stage and a round."""
 
 from __future__ import annotations
 

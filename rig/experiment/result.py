@@ -41,9 +41,10 @@ class Life:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second that each part of each cell
-    used while nothing was sent, "before" the rounds and "after" them (`rig.experiment.costs`); `accounts` (of `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per
-    cell or for "all cells", as the broker can tell them apart.
+    """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second that each part of each
+    cell used while nothing was sent, "before" the rounds and "after" them (`rig.experiment.costs`); `accounts` (of
+    `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per cell or for "all cells", as the broker
+    can tell them apart.
     `left_out` says of a round that was discarded why; its order was taken again at the end. `tries` are the earlier
     attempts at the same experiment in this checkout, as `rig.experiment.attempts` counts them, and what came of each.
     `stopped` says why a run was complete before its last round, `interrupted` why one ended before its time; `earlier`

@@ -243,5 +243,6 @@ def disturbance(turns: Sequence[Turn], cores: int) -> str:
     for phase in turns[0].phases:
         shares = [turn.phases[phase].foreign_share(cores) for turn in turns]
         if max(shares) - min(shares) > UNEVEN_LIMIT:
-            return f"others used {percent(min(shares))}% to {percent(max(shares))}% of the machine in its turns ({phase})"
+            between = f"{percent(min(shares))}% to {percent(max(shares))}%"
+            return f"others used {between} of the machine in its turns ({phase})"
     return ""

@@ -58,9 +58,10 @@ def highest(probe: Callable[[float], bool], low: float, high: float) -> float:
 def meets(goal: Goal, tasks: Tasks, post: int, window: Window) -> bool:
     """Whether the paced load of turn number `post` met `goal` in its `window`, from its cell's tasks.
 
-    The run-in is sent and executed like the rest, and judged by none of this. The percentile is within the goal's time; the rate was sent; and it was executed: but for 2% every task had its
-    end when the goal's time had passed after the last planned one. A load above what the workers can do may have good
-    percentiles as long as it is short, but it leaves a backlog.
+    The run-in is sent and executed like the rest, and judged by none of this. The percentile is within
+    the goal's time; the rate was sent; and it was executed: but for 2% every task had its end when the goal's time had
+    passed after the last planned one. A load above what the workers can do may have good percentiles as long as it is
+    short, but it leaves a backlog.
     """
     chosen = in_turn(tasks, post) & (tasks.planned >= window.start_ns)
     latencies = end_to_end_ms(tasks, chosen)

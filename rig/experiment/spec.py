@@ -81,7 +81,7 @@ class Load:
     backlog: int = 2000  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
-    rate: float = 0.0  # of the paced phase, in tasks/s; 0: `share` of what the slowest cell drains in the warm-up rounds
+    rate: float = 0.0  # of the paced phase, in tasks/s; 0: `share` of what the slowest cell drains in the warm-up
     share: float = 0.3
     run_in: float = 1.0  # seconds of the paced phase before its window opens: sent and accounted for, in no measure
     seconds: float = 2.0  # length of the window

@@ -16,7 +16,7 @@ from typing import Any
 
 from rig.errors import BadInput, StackError
 from rig.experiment.bench import Ended, Running
-from rig.experiment.measure import Window
+from rig.experiment.measure import NO_WINDOW, Window
 from rig.experiment.meters import Meter
 from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, Sent, post_number
 from rig.experiment.spec import Load
@@ -47,7 +47,7 @@ class Measured:
     phases: dict[str, Phase]
     sent: Sent
     values: Mapping[str, float] = field(default_factory=dict)
-    window: Window = Window(start_ns=0, end_ns=0)
+    window: Window = NO_WINDOW
 
 
 class Station:
@@ -125,9 +125,9 @@ class Station:
         cell = self.running.cell
         order = {
             "turn": post_number(number, phase), "kinds": [cell.order_of(kind) for kind in self._load.kinds],
-            "options": dict(cell.variant.options), "call": cell.variant.call, "arrivals": arrivals, "users": users, **more,
+            "options": dict(cell.variant.options), "call": cell.variant.call, "arrivals": arrivals, "users": users,
         }  # fmt: skip
-        return ask(f"{self.running.url}/turn", order, timeout=ANSWER_S + arrivals.get("seconds", 0))
+        return ask(f"{self.running.url}/turn", order | more, timeout=ANSWER_S + arrivals.get("seconds", 0))
 
     def _wait(self, number: int, phase: str, sent: Mapping[str, Any]) -> None:
         """Return when all that `phase` published has finished: StackError when nothing moves for STALL_S."""
@@ -163,7 +163,7 @@ class Station:
         raise StackError(f"{said} ({context})")
 
     def _patiently(self, post: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Try again for READY_S: after a start the generator needs a second, and the worker has to declare its queue."""
+        """Try again for READY_S: a new generator needs a second, and the worker has to declare its queue."""
         deadline, look = time.monotonic() + READY_S, 0.0
         while True:
             try:

@@ -85,7 +85,8 @@ def judge(results: Sequence[Result], rows: Sequence[Row], invalid: Sequence[Inva
     else:
         word, because = _word(wanted, ratio, rows)
         if max(len(result.whole_rounds) for result in results) < TRIAL_ROUNDS:
-            word, because = TRIAL, f"{because}. Fewer than {TRIAL_ROUNDS} rounds judge nothing; this one would be: {word}"
+            because = f"{because}. Fewer than {TRIAL_ROUNDS} rounds judge nothing; with more it would be: {word}"
+            word = TRIAL
     held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in experiment.thresholds]
     return Verdict(word=word, because=because, invalid=invalid, thresholds=held)
 
