@@ -151,6 +151,13 @@ static inline PyObject *held(PyObject *self, int which)
 
 enum { STRATEGY, FIRSTS, WRITER, RECEIVED_RUNNING, ODD };
 
+/* Whether the text is an id that a slot can hold as it is: pack_id(). */
+static inline int fits(PyObject *id)
+{
+    Py_ssize_t length = PyUnicode_GET_LENGTH(id);
+    return PyUnicode_IS_ASCII(id) && length > 0 && length <= ID_BYTES && PyUnicode_1BYTE_DATA(id)[length - 1] != 0;
+}
+
 /* What a slot says of a first delivery by this routing key; 0, which no slot says, if this message is not of that sort. */
 static uint32_t first_of(PyObject *firsts, PyObject *headers, PyObject *info)
 {
@@ -208,7 +215,7 @@ static int receive(PyObject *self, PyObject *message)
     PyObject *headers = get(HEADERS, message), *info = get(INFO, message), *id = NULL, *slot = NULL;
     if (headers != NULL && info != NULL && PyDict_CheckExact(headers) && PyDict_CheckExact(info)) {
         id = Py_XNewRef(PyDict_GetItemWithError(headers, key_id));
-        if (id != NULL && PyUnicode_CheckExact(id) && PyUnicode_IS_ASCII(id) && PyUnicode_GET_LENGTH(id) <= ID_BYTES) {
+        if (id != NULL && PyUnicode_CheckExact(id) && fits(id)) {
             uint32_t first = first_of(held(self, FIRSTS), headers, info);
             if (first != 0)
                 slot = claim_slot(self, id, first, now);

@@ -45,9 +45,9 @@ OUTCOME_OF_STATE = {
 DELAY_BITS = re.compile(r"^(?:[01]\.){20,}")
 
 
-def kind_of(name: str, queue: str | None, writer: Writer) -> int:
-    """Return the ledger's kind for a task that came by this routing key."""
-    return writer.kind(name, DELAY_BITS.sub("", queue or ""))
+def kind_of(name: Any, queue: Any, writer: Writer) -> int:
+    """Return the ledger's kind for a task that came by this routing key: "" for one that is no text."""
+    return writer.kind(name, DELAY_BITS.sub("", queue) if isinstance(queue, str) else "")
 
 
 def stamp_received(strategy: Hook, name: str, writer: Writer, running: Running) -> Hook:
@@ -61,18 +61,21 @@ def stamp_received(strategy: Hook, name: str, writer: Writer, running: Running) 
         try:
             task_id, first = headers["id"], firsts[message.delivery_info["routing_key"]]
             raw = task_id.encode()
-            if headers["retries"] or len(raw) > ID_BYTES:
+            if headers["retries"] or len(raw) != len(task_id) or len(raw) > ID_BYTES or not raw[-1]:
                 raise KeyError
             # Writer.claim_received once more: the call and its arguments would be a tenth of the whole price.
             segment = writer.segment
             slot = segment.next_slot()
             claim_first(segment.buffer, slot[1] * 8, raw, first, now)
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-            # A retry, a long id, the first by this routing key, the end of the segment, headers that are not Celery's.
+        except (LookupError, TypeError, ValueError, AttributeError, StopIteration):
+            # A retry, an odd id, the first by this routing key, the end of the segment, headers that are not Celery's.
             odd = claim_odd(message, name, firsts, writer, now)
             if odd is None:
                 return strategy(message, body, ack, reject, callbacks)
-            task_id, slot = headers["id"], odd
+            task_id, slot = headers.get("id"), odd
+            if not isinstance(task_id, str):  # and so perhaps not hashable; if it runs, its tracer claims another slot
+                message.rig_slot = slot
+                return strategy(message, body, ack, reject, callbacks)
         message.rig_slot = slot
         if running.one_by_one:
             running.next_id, running.next_slot = task_id, slot
@@ -86,17 +89,19 @@ def stamp_received(strategy: Hook, name: str, writer: Writer, running: Running) 
 
 
 def claim_odd(message: Any, name: str, firsts: dict[str | None, int], writer: Writer, now: int) -> Slot | None:
-    """Claim a slot in the way that takes any message: the first by its routing key, a retry, a long id, a full segment.
+    """Claim a slot in the way that takes any message: the first by its routing key, a retry, an odd id, a full segment.
 
-    None for a message without an id in its headers (message protocol 1): of those only the execution is recorded.
+    None for one that is not of message protocol 2, with neither id nor task in its headers: of those only the execution
+    is recorded. Of any other a slot is claimed, whatever a stranger put there for an id: the account has it as foreign.
     """
     headers, queue = message.headers, message.delivery_info.get("routing_key")
-    if not isinstance(headers.get("id"), str):
+    if "id" not in headers and "task" not in headers:
         return None
     kind = kind_of(name, queue, writer)
-    if queue is None or not DELAY_BITS.match(queue):  # there are as many of those as delays
+    # There are as many routing keys with delays as delays.
+    if queue is None or (isinstance(queue, str) and not DELAY_BITS.match(queue)):
         firsts[queue] = record.about(kind, 0, record.RUN)
-    return writer.claim_received(headers["id"], kind, headers.get("retries") or 0, now)
+    return writer.claim_received(headers.get("id"), kind, headers.get("retries"), now)
 
 
 def stamp_trace(trace: Hook, name: str, writer: Writer, running: Running) -> Hook:
@@ -107,7 +112,7 @@ def stamp_trace(trace: Hook, name: str, writer: Writer, running: Running) -> Hoo
         """Claim the slot of a task that another process has received, or this one before the connection broke."""
         known = request or {}
         queue = (known.get("delivery_info") or {}).get("routing_key")
-        return writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries") or 0)
+        return writer.claim_run(uuid, kind_of(name, queue, writer), known.get("retries"))
 
     if fast is not None:
         return functools.update_wrapper(fast.Traced(trace, running, current, claim, outcome_of, Reject), trace)

@@ -13,6 +13,8 @@ from kombu.utils.uuid import uuid
 from rig.ledger import record
 from rig.ledger.writer import Writer
 
+NEVER = 2**63 - 1  # the largest stamp
+
 
 def attach(app: Any, writer: Writer) -> None:
     """Wrap `app.send_task`; signals would cost three times as much and miss the time before `before_task_publish`."""
@@ -28,14 +30,14 @@ def recorded(app: Any, send_task: Callable[..., Any], writer: Writer) -> Callabl
         sent = monotonic_ns()
         task_id = options["task_id"] = options.get("task_id") or uuid()
         kind = writer.kind(name, queue_of(name, options))
-        slot = writer.claim_send(task_id, kind, options.get("retries") or 0)
+        slot = writer.claim_send(task_id, kind, options.get("retries"))
         words, base = slot
         words[base + record.SENT] = sent
         parent_id = options.get("parent_id") or current_task_id(app)
         if parent_id and parent_id != task_id:  # a retry is sent by the task itself
             writer.set_parent(slot, parent_id)
         if options.get("expires") is not None:
-            words[base + record.EXPIRES] = sent + int(seconds_until(options["expires"]) * 1e9)
+            words[base + record.EXPIRES] = expiry(sent, options["expires"])
         try:
             result = send_task(name, args, kwargs, **options)
         except BaseException:
@@ -71,6 +73,17 @@ def current_task_id(app: Any) -> str | None:
     """Return the id of the task that this code runs in, if it runs in one."""
     task = app.current_worker_task
     return task.request.id if task else None
+
+
+def expiry(sent: int, expires: Any) -> int:
+    """Return when a task that is sent now expires, as a stamp: 1 where that is before the clock began.
+
+    0 for what cannot be understood: Celery will say so in its own words.
+    """
+    try:
+        return min(max(sent + int(seconds_until(expires) * 1e9), 1), NEVER)
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def seconds_until(expires: Any) -> float:

@@ -51,9 +51,16 @@ def attach(writer: Writer, running: Running) -> None:
 
     Request.on_timeout, Request.on_failure, Request._announce_revoked = timed_out, failed, revoked
     signals.task_unknown.connect(functools.partial(on_unknown, writer), weak=False)
+    signals.task_rejected.connect(functools.partial(on_rejected, writer), weak=False)
 
 
-def on_unknown(writer: Writer, message: Any = None, name: str = "", id: str = "", **_: Any) -> None:
+def on_rejected(writer: Writer, message: Any = None, **_: Any) -> None:
+    """Record a message that names no task at all: a stranger's, since Celery sends none of that sort."""
+    if getattr(message, "rig_slot", None) is None:  # else it has one: its task is known, and it is not as it should be
+        on_unknown(writer, message, name="", id=None)
+
+
+def on_unknown(writer: Writer, message: Any = None, name: Any = "", id: Any = "", **_: Any) -> None:
     """Record a message that names a task the worker does not have. Its arguments are the signal's."""
     now, queue = monotonic_ns(), message.delivery_info.get("routing_key")
     words, base = message.rig_slot = writer.claim_received(id, kind_of(name, queue, writer), 0, now)

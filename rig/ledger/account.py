@@ -28,7 +28,9 @@ class Account:
     `lost` = `never_started` + `started_not_finished` + `died`: confirmed, not finished, and not in the broker any more.
     `stalled` tasks are still in the broker. `expired` were sent with `expires` or dropped by the worker as revoked,
     expired, rejected or unknown, and did not run. `indeterminate` sends raised; those of them that ran are `recovered`.
-    `failed` tasks ran to their end and raised. `invalid` says why none of this may be believed.
+    `failed` tasks ran to their end and raised. `foreign` counts deliveries of messages that no publisher with a ledger
+    has sent and of which nothing was executed, such as one that names no task; what was executed of such is
+    `unexpected`. `invalid` says why none of this may be believed.
     """
 
     sent: int
@@ -48,6 +50,7 @@ class Account:
     duplicated: list[str]
     extra_starts: int
     unexpected: list[str]
+    foreign: int
     invalid: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def account(
         stalled=_ids(tasks, stalled), duplicated=_ids(tasks, tasks.starts > tasks.attempts),
         extra_starts=int((tasks.starts - tasks.attempts).sum()),
         unexpected=_ids(tasks, ~known & (tasks.starts > 0)),
+        foreign=int(tasks.receives[~known & (tasks.starts == 0)].sum()),
         invalid=[str(problem) for problem in ledger.problems] + list(reasons),
     )  # fmt: skip
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.ledger import record
-from rig.ledger.reader import ID_END, RUN_SLOT, SEND_SLOT, Slots, Words, as_slots
+from rig.ledger.reader import RUN_SLOT, SEND_SLOT, Slots, as_slots
+from rig.ledger.sound import ID_END, Words, types
 
 Int = npt.NDArray[np.int64]
 
@@ -63,7 +64,7 @@ def group(words: Words) -> tuple[Group, Group, npt.NDArray[np.bytes_]]:
     """
     order, row = _by_task(words)
     count = int(row[-1]) + 1 if len(row) else 0
-    sent = (words[:, 4] >> np.uint64(56) == record.SEND)[order]
+    sent = (types(words) == record.SEND)[order]
     sends = _group(as_slots(words.take(order[sent], axis=0), SEND_SLOT), row[sent], count)
     runs = _group(as_slots(words.take(order[~sent], axis=0), RUN_SLOT), row[~sent], count)
     ids = np.zeros(count, f"S{record.ID_BYTES}")

@@ -76,11 +76,17 @@ def _strings(raw: npt.NDArray[np.bytes_]) -> pa.Array:
     """Return zero-padded bytes as strings, null where empty, without a Python object for each."""
     width = raw.dtype.itemsize
     letters = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), width)
-    present = letters[:, 0] != 0
-    if (present == (letters[:, -1] != 0)).all():  # as all ids that Celery makes up: full or empty
-        lengths, used = present * np.int32(width), letters if present.all() else letters[present]
+    present = letters[:, -1] != 0
+    # All ids that Celery makes up are full or empty.
+    if present.all():
+        lengths, used = np.full(len(raw), width, np.int32), letters
+    elif not letters[~present].any():
+        lengths, used = present * np.int32(width), letters[present]
     else:
-        lengths, used = (letters != 0).sum(axis=1, dtype=np.int32), letters[letters != 0]
+        set_ = letters != 0
+        present = set_.any(axis=1)
+        lengths = np.where(present, width - set_[:, ::-1].argmax(axis=1), 0)
+        used = letters[np.arange(width) < lengths[:, None]]
     offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
     valid = np.packbits(present, bitorder="little")
     return pa.Array.from_buffers(pa.string(), len(raw), [pa.py_buffer(each) for each in (valid, offsets, used)])

@@ -17,7 +17,8 @@ import numpy as np
 from rig.ledger import record
 from rig.ledger.ahead import ahead
 from rig.ledger.group import Int, hashes
-from rig.ledger.reader import Ledger, Segment, Words
+from rig.ledger.reader import Ledger, Segment
+from rig.ledger.sound import Words
 from rig.ledger.tasks import Kinds, Tasks, build, join
 
 SLOTS_A_PART = 250_000  # of 128 bytes: small enough that memory is reused, and not given back and zeroed again

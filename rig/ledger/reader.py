@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import record
+from rig.ledger import header, record, sound
 from rig.ledger.ahead import ahead
+from rig.ledger.sound import Words
 
 # One slot as it lies in the file; `w` holds words 5 to 15.
 SLOT = np.dtype([("id", "S36"), ("kind", "<u2"), ("retries", "u1"), ("type", "u1"), ("w", "<i8", (11,))])
@@ -23,8 +23,7 @@ RUN_SLOT = np.dtype([
     *_HEAD, *((name, "<i8") for name in record.RUN_STAMPS), ("outcome", "<i8"), ("_spare", "<i8", (3,)),
 ])  # fmt: skip
 Slots = npt.NDArray[np.void]
-Words = npt.NDArray[np.uint64]
-ID_END = np.uint64(0xFFFFFFFF)  # of word 4: bytes 32 to 35 of the id; kind, retries and type follow
+NEAR = 4096  # slots that are looked at together: they are passed a dozen times, and fit into a processor's own cache
 
 
 def as_words(slots: Slots) -> Words:
@@ -46,7 +45,9 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path.name} at byte {self.offset}: {self.what}"
+        # A file's name may hold bytes that are no UTF-8, which cannot be printed.
+        name = self.path.name.encode(errors="backslashreplace").decode()
+        return f"{name} at byte {self.offset}: {self.what}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +90,6 @@ class Ledger:
     problems: list[Problem] = field(default_factory=list)
 
 
-class _DamageError(Exception):
-    """The header cannot be used, so neither can what follows."""
-
-    def __init__(self, offset: int, what: str) -> None:
-        self.offset, self.what = offset, what
-        super().__init__(what)
-
-
 def read_ledger(directory: Path) -> Ledger:
     """Read every segment below `directory`. Damaged parts become `problems`; what is sound is still returned."""
     ledger = Ledger()
@@ -116,50 +109,43 @@ def read_ledger(directory: Path) -> Ledger:
 
 def read_segment(path: Path) -> tuple[Segment | None, list[Problem]]:
     """Read one segment file: what could be read of it (None if nothing), and what is wrong with it."""
-    data = np.fromfile(path, np.uint8)
     try:
-        fields, facts, kinds = _read_header(data)
-    except _DamageError as damage:
+        data = _bytes(path)
+        head = header.parse(data[: record.HEADER_BYTES].tobytes())
+    except OSError as error:
+        return None, [Problem(path=path, offset=0, what=f"cannot be read: {error.strerror}")]
+    except header.DamageError as damage:
         return None, [Problem(path=path, offset=damage.offset, what=damage.what)]
-    capacity = fields[3]
-    problems: list[Problem] = []
-    expected = record.HEADER_BYTES + capacity * record.SLOT_BYTES
-    if len(data) != expected:
-        what = f"truncated: {len(data)} bytes of {expected}"
-        problems.append(Problem(path=path, offset=min(len(data), expected), what=what))
-    whole = (min(len(data), expected) - record.HEADER_BYTES) // record.SLOT_BYTES
-    body = data[record.HEADER_BYTES : record.HEADER_BYTES + whole * record.SLOT_BYTES]
-    slots = _used(body.view(SLOT))
-    faults = _faults(slots, len(kinds))
+    slots, problems = _whole_slots(path, data, head)
+    faults = _faults(slots, len(head.kinds))
     problems += [
         Problem(path=path, offset=record.HEADER_BYTES + index * record.SLOT_BYTES, what=what) for index, what in faults
     ]
     segment = Segment(
-        path=path, run=facts["run"], role=facts["role"], host=facts["host"], boot_id=facts["boot_id"],
-        pid=fields[6], wall_ns=fields[4], mono_ns=fields[5], closed=fields[7] == record.STATE_CLOSED,
-        kinds=kinds, used=len(slots), damaged=sorted({index for index, _ in faults}),
+        path=path, run=head.run, role=head.role, host=head.host, boot_id=head.boot_id, pid=head.pid,
+        wall_ns=head.wall_ns, mono_ns=head.mono_ns, closed=head.closed, kinds=head.kinds, used=len(slots),
+        damaged=sorted({index for index, _ in faults}),
     )  # fmt: skip
     return segment, problems
 
 
-def _read_header(data: npt.NDArray[np.uint8]) -> tuple[tuple[int, ...], dict[str, str], list[tuple[str, str]]]:
-    if len(data) < record.HEADER_BYTES:
-        raise _DamageError(len(data), f"truncated in its header: {len(data)} bytes of {record.HEADER_BYTES}")
-    raw = data[: record.HEADER_BYTES].tobytes()
-    fields = record.HEADER.unpack_from(raw)
-    if fields[0] != record.MAGIC:
-        raise _DamageError(0, f"not a ledger segment: it starts with {fields[0]!r}")
-    if fields[1:3] != (record.VERSION, record.SLOT_BYTES):
-        what = f"version {fields[1]} with {fields[2]}-byte slots; this reader knows version {record.VERSION}"
-        raise _DamageError(8, what + f" with {record.SLOT_BYTES}")
-    text = raw[record.TEXT_OFFSET : record.TEXT_OFFSET + fields[8]]
-    try:
-        first, *rest = text.splitlines()
-        facts = {key: str(json.loads(first)[key]) for key in ("run", "role", "host", "boot_id")}
-        kinds = [(str(name), str(queue)) for name, queue in map(json.loads, rest)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _DamageError(record.TEXT_OFFSET, f"the header's text cannot be read: {error}") from error
-    return fields, facts, kinds
+def _bytes(path: Path) -> npt.NDArray[np.uint8]:
+    """Return what is in a file. Raises OSError, also for what is no file: to read a pipe would take for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is no regular file")
+    return np.fromfile(path, np.uint8)
+
+
+def _whole_slots(path: Path, data: npt.NDArray[np.uint8], head: header.Header) -> tuple[Slots, list[Problem]]:
+    """Return the used slots that lie in the file as a whole, and what is wrong with the file's length."""
+    expected, problems = head.file_bytes, []
+    if len(data) != expected:
+        wrong = "truncated" if len(data) < expected else "longer than its header says"
+        what = f"{wrong}: {len(data)} bytes of {expected}"
+        problems.append(Problem(path=path, offset=min(len(data), expected), what=what))
+    whole = (min(len(data), expected) - record.HEADER_BYTES) // record.SLOT_BYTES
+    body = data[record.HEADER_BYTES : record.HEADER_BYTES + whole * record.SLOT_BYTES]
+    return _used(body.view(SLOT)), problems
 
 
 def _used(slots: Slots) -> Slots:
@@ -170,37 +156,11 @@ def _used(slots: Slots) -> Slots:
 
 def _faults(slots: Slots, kinds: int) -> list[tuple[int, str]]:
     """Return index and fault of every slot that cannot be true, in order."""
-    known = (slots["type"] != 0) & (slots["type"] <= record.RUN) & (slots["kind"] < max(kinds, 1))
-    suspects = (~known | _nameless(slots) | _negative(slots)).nonzero()[0]
-    if not len(suspects):
-        return []
-    slots = slots[suspects]
-    claimed = slots["type"] != 0
-    nameless = _nameless(slots)
-    written = (slots["w"] != 0).any(axis=1) | ~nameless
-    bad = {
-        "an empty slot before used ones: torn, or its writer was killed in the act": ~claimed & ~written,
-        "stamps without a claim": ~claimed & written,
-        "unknown record type": claimed & (slots["type"] > record.RUN),
-        "no task id": claimed & nameless,
-        f"kind outside of the header's list of {kinds}": claimed & (slots["kind"] >= max(kinds, 1)),
-        "negative stamp": _negative(slots),
-    }
-    return sorted((int(suspects[at]), what) for what, where in bad.items() for at in where.nonzero()[0])
-
-
-def _nameless(slots: Slots) -> npt.NDArray[np.bool_]:
-    """Tell which slots have no task id. By words, since numpy compares bytes one by one."""
-    words = as_words(slots)
-    nameless: npt.NDArray[np.bool_] = words[:, 4] & ID_END == 0
-    for column in range(4):
-        nameless &= words[:, column] == 0
-    return nameless
-
-
-def _negative(slots: Slots) -> npt.NDArray[np.bool_]:
-    """Tell which slots have a negative one among the five stamps that both record types have."""
-    negative: npt.NDArray[np.bool_] = slots["w"][:, 0] < 0
-    for column in range(1, 5):
-        negative |= slots["w"][:, column] < 0
-    return negative
+    words, found = as_words(slots), []
+    for begin in range(0, len(words), NEAR):
+        some = words[begin : begin + NEAR]
+        suspects = (sound.unsound(some, kinds) | sound.unsound_sends(some)).nonzero()[0]
+        if len(suspects):
+            for what, where in sound.faults(some[suspects], kinds).items():
+                found += [(begin + int(suspects[at]), what) for at in where.nonzero()[0]]
+    return sorted(found)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from rig.ledger import record
 from rig.ledger.group import Group, Int, group
-from rig.ledger.reader import Ledger, Segment, Slots, Words, as_words
+from rig.ledger.reader import Ledger, Segment, Slots, as_words
+from rig.ledger.sound import Words
 
 NO_WORDS = np.zeros((0, record.SLOT_WORDS), np.uint64)
 NEVER = np.iinfo(np.int64).max  # sorts behind every stamp; becomes 0 again in the result

@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rig.ledger import record
 
@@ -33,6 +34,8 @@ MADV_POPULATE_WRITE = 23  # Linux 5.14; Python has no name for it. Takes the pag
 FIRST_SLOTS = 512  # a short-lived pool process shall not cost megabytes
 GROWTH = 4
 FACTS_ROOM = 1024  # bytes of the header's text kept for its first line
+MOST_LETTERS = 255  # of a task's name and of a queue's: AMQP has none that are longer
+MOST_RETRIES = 255  # what a slot has room for
 
 
 class _Segment:
@@ -64,15 +67,33 @@ def _scratch() -> _Segment:
     return _Segment(buffer, itertools.repeat(record.HEADER_BYTES // 8))
 
 
-def pack_id(task_id: str) -> bytes:
-    """Return the bytes that stand for `task_id` in a slot: the text, or 36 hex digits of its hash if it is longer.
+def pack_id(task_id: Any) -> bytes:
+    """Return the bytes that stand for `task_id` in a slot: its 1 to 36 letters of ASCII, or 36 hex digits of a hash.
 
-    Also of one with half of a surrogate pair, which JSON can hold and UTF-8 cannot.
+    Whatever else an id is, it has a hash: empty, longer, of other letters, ending in NUL, with half of a surrogate pair
+    (JSON can hold that, UTF-8 cannot), or no text at all. Anyone who can publish can make a message with such an id: it
+    must not look like damage, nor raise in a worker.
     """
-    raw = task_id.encode(errors="surrogatepass")
-    if len(raw) > record.ID_BYTES or any("\ud800" <= letter <= "\udfff" for letter in task_id):
-        return hashlib.blake2b(raw, digest_size=record.ID_BYTES // 2).hexdigest().encode()
-    return raw
+    if not isinstance(task_id, str):
+        raw = _shown(task_id)
+    else:
+        raw = task_id.encode(errors="surrogatepass")
+        if task_id.isascii() and len(raw) <= record.ID_BYTES and raw.rstrip(b"\0") == raw != b"":
+            return raw
+    return hashlib.blake2b(raw, digest_size=record.ID_BYTES // 2).hexdigest().encode()
+
+
+def _shown(value: Any) -> bytes:
+    """Return what tells a value from others that are no texts: the same in each process that gets the message."""
+    try:
+        return repr(value).encode(errors="surrogatepass")
+    except Exception:  # of a class of the application's own, or nested too deep
+        return type(value).__name__.encode(errors="surrogatepass")
+
+
+def _plain(text: Any) -> str:
+    """Return `text` as something that every reader can print, and not so long that it fills a header."""
+    return str(text)[:MOST_LETTERS].encode(errors="backslashreplace").decode()
 
 
 class Writer:
@@ -109,15 +130,15 @@ class Writer:
                 index = self._kinds.get((name, queue))
                 return self._add_kind(name, queue) if index is None else index
 
-    def claim_send(self, task_id: str, kind: int, retries: int = 0) -> Slot:
-        """Claim the slot of one attempt to publish `task_id`."""
+    def claim_send(self, task_id: Any, kind: int, retries: Any = 0) -> Slot:
+        """Claim the slot of one attempt to publish `task_id`, whatever a caller passes as id and retries."""
         return self._claim_send(task_id, kind, retries, 0)
 
-    def claim_run(self, task_id: str, kind: int, retries: int = 0) -> Slot:
-        """Claim the slot of one delivery of `task_id` in this process."""
+    def claim_run(self, task_id: Any, kind: int, retries: Any = 0) -> Slot:
+        """Claim the slot of one delivery of `task_id` in this process: of any that a message can have."""
         return self.claim_received(task_id, kind, retries, 0)
 
-    def set_parent(self, slot: Slot, parent_id: str) -> None:
+    def set_parent(self, slot: Slot, parent_id: Any) -> None:
         """Name the task that sent this one (SEND slots only)."""
         words, base = slot
         raw = pack_id(parent_id)
@@ -130,22 +151,22 @@ class Writer:
             segment, self.segment = self.segment, _scratch()
             self._retire(segment)
 
-    def _claimer(self, record_type: int) -> Callable[[str, int, int, int], Slot]:
+    def _claimer(self, record_type: int) -> Callable[[Any, int, Any, int], Slot]:
         """Return the function that claims slots of one type, with word 5 as its last argument (`received`, `planned`).
 
         A closure over locals and one call deep: each attribute on the way would be paid for with every task.
         """
         pack_into, longest = record.CLAIM.pack_into, record.ID_BYTES
 
-        def claim(task_id: str, kind: int, retries: int, first_stamp: int) -> Slot:
+        def claim(task_id: Any, kind: int, retries: Any, first_stamp: int) -> Slot:
             try:
                 raw = task_id.encode()
-            except UnicodeEncodeError:
+                if len(raw) != len(task_id) or len(raw) > longest or not raw[-1]:
+                    raise ValueError
+            except (AttributeError, ValueError, IndexError):
                 raw = pack_id(task_id)
-            if len(raw) > longest:
-                raw = pack_id(task_id)
-            if retries > 255:
-                retries = 255
+            if retries != 0:
+                retries = min(max(retries, 0), MOST_RETRIES) if isinstance(retries, int) else 0
             while True:
                 segment = self.segment
                 try:
@@ -203,6 +224,7 @@ class Writer:
     def _write_header(self, segment: _Segment) -> None:
         host = socket.gethostname()
         facts = {"run": self._run_id[:128], "role": self._role[:128], "host": host, "boot_id": _boot_id()}
+        facts = {name: _plain(text) for name, text in facts.items()}
         line = json.dumps(facts).encode() + b"\n"
         text = line + self._kind_lines
         segment.buffer[record.TEXT_OFFSET : record.TEXT_OFFSET + len(text)] = text
@@ -214,7 +236,7 @@ class Writer:
 
     def _add_kind(self, name: str, queue: str) -> int:
         """Append the pair to the header's list; one that does not fit any more is filed under index 0."""
-        line = json.dumps([name, queue]).encode() + b"\n"
+        line = json.dumps([_plain(name), _plain(queue)]).encode() + b"\n"
         if FACTS_ROOM + len(self._kind_lines) + len(line) > record.HEADER_BYTES - record.TEXT_OFFSET:
             _say(f"the header's list of task names is full: {name!r} on queue {queue!r} is recorded without its name")
             self._kinds[name, queue] = 0

@@ -178,9 +178,11 @@ class Follower:
 
     def _retire(self) -> None:
         for segment in list(self.segments.values()):
-            for problem, times in (+segment.problems).items():
-                self._problem(problem, f"{segment.path.name}: {times} ×", times)
+            for problem, times in segment.problems.items():
+                where = f"{segment.path.name} at byte {segment.first[problem]}"
+                self._problem(problem, f"{where}: {times} ×, here for the first time", times)
             segment.problems.clear()
+            segment.first.clear()
             if segment.finished:
                 self._drop(segment)
                 self._left.add(segment.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import mmap
 import os
 from collections import Counter
@@ -15,17 +14,14 @@ import numpy as np
 
 from exporter.tally import Index, Ints, Series, Tally
 from exporter.window import Keys, hash_ids
-from rig.ledger import record
+from rig.ledger import header, record, sound
+from rig.ledger.header import DamageError
 
 TYPE_BYTE = record.ID_BYTES + 3  # of a slot: written last when a slot is claimed
 WORDS_SEEN_AS_BITS = slice(5, 13)  # bit n of a slot's state stands for word 5 + n
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Bits = np.ndarray[tuple[int], np.dtype[np.uint8]]
-
-
-class DamageError(Exception):
-    """This file is no segment that can be followed; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +65,7 @@ class Segment:
     def __init__(self, path: Path, tally: Tally) -> None:
         self.path = path
         self.problems: Counter[str] = Counter()  # found since the follower last asked
+        self.first: dict[str, int] = {}  # where the first of each is: the byte in the file at which its slot begins
         self.writer_lives = True
         self._complete = False  # the writer was gone before this poll began: nothing is later than what it counts
         self.is_worker = False
@@ -144,13 +141,11 @@ class Segment:
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
         if size < record.HEADER_BYTES:
-            raise DamageError(f"{size} bytes are less than a header")
+            raise DamageError(size, f"truncated in its header: {size} bytes of {record.HEADER_BYTES}")
         self._mapped = mmap.mmap(self._file.fileno(), size, prot=mmap.PROT_READ)
-        magic, version, slot_bytes, capacity, *_ = record.HEADER.unpack_from(self._mapped)
-        if (magic, version, slot_bytes) != (record.MAGIC, record.VERSION, record.SLOT_BYTES):
-            raise DamageError(f"not a segment of version {record.VERSION}: {magic!r}, {version}, {slot_bytes}")
-        if size != record.HEADER_BYTES + capacity * record.SLOT_BYTES:
-            raise DamageError(f"truncated: {size} bytes for {capacity} slots")
+        expected = self._header().file_bytes
+        if size != expected:
+            raise DamageError(min(size, expected), f"{size} bytes, where its header says {expected}")
         self._slots: Ints = np.frombuffer(self._mapped, "<i8", offset=record.HEADER_BYTES).reshape(
             -1, record.SLOT_WORDS
         )
@@ -159,24 +154,21 @@ class Segment:
 
     def _read_header(self) -> None:
         """Read labels and kinds; kinds are appended while the segment is written."""
-        length = record.HEADER.unpack_from(self._mapped)[-1]
-        text = self._mapped[record.TEXT_OFFSET : record.TEXT_OFFSET + length]
-        try:
-            facts, *kinds = map(json.loads, text.splitlines())
-            self.role, self.host, self.boot_id = (str(facts[key]) for key in ("role", "host", "boot_id"))
-            series = [
-                Series(str(name) or "(unnamed)", str(queue), self.role, self.host) for name, queue in kinds
-            ]  # the writer files names for which its header has no room under ""
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamageError(f"unreadable header: {error}") from error
+        head = self._header()
+        self.role, self.host, self.boot_id = head.role, head.host, head.boot_id
+        # The writer files names for which its header has no room under "".
+        series = [Series(name or "(unnamed)", queue, self.role, self.host) for name, queue in head.kinds or [("", "")]]
         self._series = np.array([self._tally.index(one) for one in series], np.int32)
+
+    def _header(self) -> header.Header:
+        return header.parse(self._mapped[: record.HEADER_BYTES])
 
     def _end_of_dead(self, claimed: Mask) -> int:
         """Count the slots up to the last claimed one, and the holes that a killed writer left among them."""
         rest = self._types[self._used :]
         last = int(rest.nonzero()[0][-1]) + 1 if rest.any() else 0
         end = min(last, len(claimed))
-        self.problems["hole"] += end - int(claimed[:end].sum())
+        self._note("hole", self._used + (~claimed[:end]).nonzero()[0])
         return end
 
     def _sound(self, start: int, rows: Ints) -> Batch | None:
@@ -184,19 +176,22 @@ class Segment:
         kind, record_type = rows[:, 4] >> 32 & 0xFFFF, rows[:, 4] >> 56 & 0xFF
         if int(kind.max()) >= len(self._series):
             self._read_header()
-        hole = record_type == 0
-        bad = (record_type > record.RUN) | (rows[:, 0] == 0) | (kind >= len(self._series))
-        bad |= np.bitwise_or.reduce(rows[:, 5:10], axis=1) < 0  # the sign of any of them
-        self.problems["bad slot"] += int((bad & ~hole).sum())
-        unsound = bad | hole
+        unsound = sound.unsound(rows.view(np.uint64), len(self._series))
+        bad = unsound & (record_type != 0)  # a hole is counted where it is found
+        self._note("bad slot", start + bad.nonzero()[0])
         if unsound.all():
             return None
         batch = Batch(
             slots=np.arange(start, start + len(rows), dtype=np.int32), rows=rows, state=self._counted_before(rows),
-            keys=hash_ids(rows), series=self._series[np.where(bad, 0, kind)],
+            keys=hash_ids(rows), series=self._series[np.where(unsound, 0, kind)],
         )  # fmt: skip
         self.is_worker |= bool((record_type == record.RUN).any())
         return batch.where(~unsound) if unsound.any() else batch
+
+    def _note(self, problem: str, slots: Ints) -> None:
+        if slots.size:
+            self.problems[problem] += len(slots)
+            self.first.setdefault(problem, record.HEADER_BYTES + int(slots[0]) * record.SLOT_BYTES)
 
     def _counted_before(self, rows: Ints) -> Bits:
         """Return what an earlier follower has counted of each slot."""

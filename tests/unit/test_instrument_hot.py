@@ -21,7 +21,9 @@ from kombu.transport import pyamqp
 from rig.instrument import hot, worker
 from rig.instrument.running import Running
 from rig.ledger import record
+from rig.ledger.account import account
 from rig.ledger.reader import as_words, read_ledger
+from rig.ledger.tasks import build
 from rig.ledger.writer import Writer, pack_id
 
 ID = "0b5e7c3a-6f1d-4a52-8000-000000000001"
@@ -68,10 +70,24 @@ def rows(directory: Path) -> list[tuple[bytes, int, tuple[str, str]]]:
         ({"id": ID, "retries": 0}, {"routing_key": DELAYED}, (ID.encode(), 0, ("app.noop", "short"))),
         ({"id": "x" * 40, "retries": 0}, {"routing_key": "short"}, (pack_id("x" * 40), 0, ("app.noop", "short"))),
         ({"id": "x" * 37, "retries": 0}, {"routing_key": "short"}, (pack_id("x" * 37), 0, ("app.noop", "short"))),
-        ({"id": "é" * 18, "retries": 0}, {"routing_key": "short"}, ("é".encode() * 18, 0, ("app.noop", "short"))),
+        ({"id": "é" * 18, "retries": 0}, {"routing_key": "short"}, (pack_id("é" * 18), 0, ("app.noop", "short"))),
         ({"id": "é" * 19, "retries": 0}, {"routing_key": "short"}, (pack_id("é" * 19), 0, ("app.noop", "short"))),
         ({"id": "7", "retries": 0}, {"routing_key": "short"}, (b"7", 0, ("app.noop", "short"))),
         ({"id": "\ud800", "retries": 0}, {"routing_key": "short"}, (pack_id("\ud800"), 0, ("app.noop", "short"))),
+        ({"id": "x" * 5000, "retries": 0}, {"routing_key": "short"}, (pack_id("x" * 5000), 0, ("app.noop", "short"))),
+        ({"id": "", "retries": 0}, {"routing_key": "short"}, (pack_id(""), 0, ("app.noop", "short"))),
+        ({"id": "\0" * 36, "retries": 0}, {"routing_key": "short"}, (pack_id("\0" * 36), 0, ("app.noop", "short"))),
+        ({"id": "7\0", "retries": 0}, {"routing_key": "short"}, (pack_id("7\0"), 0, ("app.noop", "short"))),
+        ({"id": 7, "retries": 0}, {"routing_key": "short"}, (pack_id(7), 0, ("app.noop", "short"))),
+        ({"id": None, "retries": 0}, {"routing_key": "short"}, (pack_id(None), 0, ("app.noop", "short"))),
+        ({"id": [ID], "retries": 0}, {"routing_key": "short"}, (pack_id([ID]), 0, ("app.noop", "short"))),
+        ({"task": "app.noop", "retries": 0}, {"routing_key": "short"}, (pack_id(None), 0, ("app.noop", "short"))),
+        ({"id": ID, "retries": -1}, {"routing_key": "short"}, (ID.encode(), 0, ("app.noop", "short"))),
+        ({"id": ID, "retries": 2.5}, {"routing_key": "short"}, (ID.encode(), 0, ("app.noop", "short"))),
+        ({"id": ID, "retries": "many"}, {"routing_key": "short"}, (ID.encode(), 0, ("app.noop", "short"))),
+        ({"id": ID, "retries": [1]}, {"routing_key": "short"}, (ID.encode(), 0, ("app.noop", "short"))),
+        ({"id": ID, "retries": 0}, {"routing_key": ["short"]}, (ID.encode(), 0, ("app.noop", ""))),
+        ({"id": ID, "retries": 0}, {"routing_key": 7}, (ID.encode(), 0, ("app.noop", ""))),
         ({"id": ID, "retries": True}, {"routing_key": "short"}, (ID.encode(), 1, ("app.noop", "short"))),
         ({"id": ID, "retries": 0}, {"routing_key": None}, (ID.encode(), 0, ("app.noop", ""))),
         (OddDict(id=ID, retries=0), {"routing_key": "short"}, (ID.encode(), 0, ("app.noop", "short"))),
@@ -85,15 +101,42 @@ def test_each_message_has_its_row_the_first_time_and_the_second(
     assert rows(tmp_path) == [row, row]
 
 
-@pytest.mark.parametrize("headers", [{}, {"id": None}, {"id": 7, "retries": 0}])
 @pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
-def test_a_message_without_a_usable_id_reaches_the_strategy_unrecorded(
-    tmp_path: Path, headers: dict[str, Any], pool: str
-) -> None:
+def test_a_message_of_protocol_1_reaches_the_strategy_unrecorded(tmp_path: Path, pool: str) -> None:
     info = {"routing_key": "short"}
     good = ({"id": ID, "retries": 0}, info)
-    assert len(deliver(tmp_path, good, (headers, info), good, pool=pool)) == 3
+    assert len(deliver(tmp_path, good, ({}, info), good, pool=pool)) == 3
     assert len(rows(tmp_path)) == 2
+
+
+FOREIGN = ["", "\0" * 36, 7, 2.5, None, True, [], {}, [[ID]], "x" * 5000, "é" * 18, "\ud800", b"raw"]
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
+def test_what_a_stranger_sends_is_counted_and_is_no_damage(tmp_path: Path, pool: str) -> None:
+    info = {"routing_key": "short"}
+    odd = [({"id": task_id, "task": "app.noop", "retries": 0}, info) for task_id in FOREIGN]
+    got = deliver(tmp_path, *odd, *odd, pool=pool)
+    assert len(got) == 2 * len(FOREIGN)
+    ledger = read_ledger(tmp_path)
+    drawn = account(build(ledger), ledger)
+    assert (drawn.invalid, drawn.foreign, drawn.unexpected) == ([], 2 * len(FOREIGN), [])
+    assert all(message.rig_slot for message in got)  # for what befalls it: ack, reject, outcome
+
+
+@pytest.mark.parametrize("task_id", [each for each in FOREIGN if not isinstance(each, list | dict)])
+@pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
+def test_what_a_stranger_has_executed_is_one_unexpected_task(tmp_path: Path, pool: str, task_id: Any) -> None:
+    writer, running = Writer(tmp_path, "short"), Running()
+    running.serve(f"celery.concurrency.{pool}")
+    trace = hot.stamp_trace(lambda *_: (None, None), "app.noop", writer, running)
+    received = hot.stamp_received(lambda message, *_: message, "app.noop", writer, running)
+    for _ in range(2):
+        received(Message(headers={"id": task_id, "retries": 0}, delivery_info={"routing_key": "short"}), *[None] * 4)
+    trace(task_id, (), {}, {"retries": "no number", "delivery_info": {"routing_key": 7}})
+    ledger = read_ledger(tmp_path)
+    drawn = account(build(ledger), ledger)
+    assert (drawn.invalid, drawn.foreign, drawn.unexpected) == ([], 0, [pack_id(task_id).decode()])
 
 
 @pytest.mark.parametrize("roomy", [False, True])

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rig.ledger import record
+from rig.ledger.parquet import write
 from rig.ledger.reader import read_ledger, read_segment
 from rig.ledger.writer import Writer, pack_id
 
@@ -90,6 +92,21 @@ def test_a_slot_that_cannot_be_true_is_reported_and_left_out(tmp_path: Path, gar
     assert len(segment.slots) == 7
     assert [problem.offset for problem in problems] == [record.HEADER_BYTES + 3 * record.SLOT_BYTES]
     assert what in problems[0].what
+
+
+@pytest.mark.parametrize("text", ["\ud800", "n" * 5000, "é" * 5000, 7, None, ("a", "b")])
+def test_any_name_that_a_message_can_have_makes_a_header_that_can_be_read(tmp_path: Path, text: Any) -> None:
+    writer = Writer(tmp_path, "short\udcff", "run\udcff")
+    for number, (name, queue) in enumerate([(text, "q"), ("a", text), ("a", "q"), (text, "q")]):
+        writer.claim_run(f"id-{number}", writer.kind(name, queue))
+    ledger = read_ledger(tmp_path)
+    assert ledger.problems == []
+    (segment,) = ledger.segments
+    assert len(segment.kinds) == 4  # with that of those for whose names there is no room
+    kinds = [segment.kinds[kind] for kind in segment.slots["kind"]]
+    assert kinds[2] == ("a", "q")
+    assert kinds[0] == kinds[3] == (kinds[1][1], "q")
+    assert write({"": ledger}, tmp_path / "tasks.parquet") == 4
 
 
 def test_a_foreign_file_is_no_segment(tmp_path: Path) -> None:

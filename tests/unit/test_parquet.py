@@ -48,7 +48,7 @@ def test_every_reader_finds_what_build_says(
     synthetic.make(tmp_path, 1000)
     odd_ids(tmp_path / "odd.led")
     ledger = read_ledger(tmp_path)
-    assert write({"": ledger, "other": ledger}, tmp_path / "tasks.parquet") == 2 * 1004
+    assert write({"": ledger, "other": ledger}, tmp_path / "tasks.parquet") == 2 * 1006
     expected = rows(ledger)
     expected += [row | {"variant": "other"} for row in expected]
     assert in_order(read(tmp_path / "tasks.parquet")) == in_order(expected)
@@ -89,9 +89,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def odd_ids(path: Path) -> None:
     """Write a segment of ids of other lengths than a UUID's, and of kinds without a name."""
-    slots = np.zeros(4, RUN_SLOT)
-    slots["id"], slots["type"] = [b"1", b"an id", b"x" * 35, b"y" * 36], record.RUN
-    slots["outcome"] = range(4)
+    slots = np.zeros(6, RUN_SLOT)
+    slots["id"] = [b"1", b"an id", b"x" * 35, b"y" * 36, b"\0z", b"z\0" * 17 + b"z"]
+    slots["type"], slots["outcome"] = record.RUN, range(6)
     synthetic.write_segment(path, "odd", slots, [("", "")])
 
 
