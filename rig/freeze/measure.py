@@ -1,6 +1,8 @@
 """Runs an open-loop and a closed-loop load of the same rate, and lets the broker stand still in the middle of each.
 
 The loads are those of loadtests/, by Locust, in a container beside a worker, a broker and a result store of its own.
+Their users are warm before they send (`CeleryUser.run`), and what they send in the run-in is accounted for like all the
+rest, but is not in the window: no percentile has it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from rig.errors import StackError
 from rig.experiment.bench import Site
 from rig.experiment.environment import describe
+from rig.experiment.record import ENGINE
 from rig.freeze.record import CLOSED, OPEN, Loop, Record
 from rig.ledger.account import Account, account
 from rig.ledger.reader import read_ledger
@@ -31,7 +34,7 @@ from rig.stack.start import say
 
 OPEN_USERS = 10  # as many as Locust starts, and as Celery's pool has connections
 USER_RATE = 50.0  # tasks a second of a closed-loop user, who has one task under way at a time
-WARM_S = 2.0  # before the window: connections are made and caches filled
+RUN_IN_S = 2.0  # from the first task that is due to the window
 SPARE_S = 8.0  # for Locust to start its users, and to send late what the freeze held up
 PATIENCE_S = 120.0  # for the first task to be sent, and for the worker to end the last one
 LAST_WORDS = 2000
@@ -52,7 +55,7 @@ class Plan:
 
     def command(self, loop: str) -> list[str]:
         """Return Locust's command line: the same mean rate from a schedule, or from users who wait for the broker."""
-        whole = WARM_S + self.seconds
+        whole = RUN_IN_S + self.seconds
         pace = {
             OPEN: ["-f", "/srv/loadtests/bursts.py", "--arrivals", f"constant rate={self.rate:g} seconds={whole:g}"],
             CLOSED: ["-f", "/srv/loadtests/noop.py", "--tasks-per-second", f"{self.rate / self.users:g}"],
@@ -71,7 +74,7 @@ def measure(checkout: Checkout, plan: Plan) -> Record:
         here = Site(topology=site.TOPOLOGY, compose=compose, cells=[])
         environment = describe(checkout.root, [here], {}, load_before)
         return Record(
-            rate=plan.rate, seconds=plan.seconds, users=plan.users,
+            engine=ENGINE, rate=plan.rate, run_in=RUN_IN_S, seconds=plan.seconds, users=plan.users,
             loops={loop: _loop(tasks, loop, plan.seconds, *frozen[loop]) for loop in frozen},
             account={
                 "sent": drawn.sent, "confirmed": drawn.confirmed, "executed": drawn.executed,
@@ -109,7 +112,7 @@ def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, in
     def locust() -> None:
         words = ["exec", "-T", "-e", f"RIG_RUN_ID={run_digits(loop)}", "locust", *plan.command(loop)]
         try:
-            compose.run(*words, timeout=plan.seconds + WARM_S + SPARE_S + PATIENCE_S)
+            compose.run(*words, timeout=plan.seconds + RUN_IN_S + SPARE_S + PATIENCE_S)
         except StackError as error:
             failures.append(error)
 
@@ -118,7 +121,7 @@ def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, in
     frozen = None
     try:
         if first := _first(ledger, loop, load):
-            middle = first / 1e9 + WARM_S + (plan.seconds - plan.freeze) / 2
+            middle = first / 1e9 + RUN_IN_S + (plan.seconds - plan.freeze) / 2
             time.sleep(max(middle - time.monotonic(), 0))
             frozen = _freeze(broker, plan.freeze)
     finally:
@@ -172,10 +175,10 @@ def _account(ledger: Path) -> tuple[Tasks, Account]:
 
 
 def _loop(tasks: Tasks, loop: str, seconds: float, begin: int, end: int) -> Loop:
-    """Return what a load has measured in its window: from the end of the warm-up on, for `seconds`."""
+    """Return what a load has measured in its window: from the end of the run-in on, for `seconds`."""
     due = _due(tasks, loop)
     published = tasks.published[_mine(tasks, loop)]
-    start = due.min() + round(WARM_S * 1e9)
+    start = due.min() + round(RUN_IN_S * 1e9)
     inside = (due >= start) & (due < start + round(seconds * 1e9))
     at, confirmed = due[inside] - start, published[inside] > 0
     latency = published[inside] - due[inside]

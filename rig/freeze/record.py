@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.errors import BadInput
+from rig.experiment.stats import Interval, independent_ratio
 
 FACTS, LATENCIES = "freeze.json", "latencies.csv"
 OPEN, CLOSED = LOOPS = ("open", "closed")
@@ -20,6 +21,11 @@ PERCENTILES = (50, 90, 95, 99, 99.9)
 FELT = 0.1  # a request felt the freeze when it took this part of it
 MAY_BE_SLOW = 0.01  # of the requests before the freeze
 PAUSE_S = 1.0  # that docker may need to stop the broker: it is certain only when it says so
+BEGINNING, BLOCK = 0.1, 0.01  # of the window: what is compared with the rest, and the pieces that show how it varies
+# The first tenth is not like the rest when an interval of this confidence lies beyond so much more or less. The freeze
+# makes a difference of several hundred times. Where blocks differ by 15%, fewer than one steady load in a thousand gets
+# the words, and nearly every one that begins at twice the latency (tests/unit/test_freeze.py).
+UNSTEADY, CONFIDENCE = 1.25, 0.99
 
 Seconds = npt.NDArray[np.float64]
 
@@ -51,6 +57,22 @@ class Loop:
         """How many requests took at least a tenth of the freeze."""
         return int((self.latency >= FELT * self.length).sum())
 
+    def unsteady(self, seconds: float) -> Interval | None:
+        """Return beginning / rest of a window of `seconds` before the freeze, where they differ; None where they may
+        not. Both are geometric means of blocks.
+        """
+        before = self.at < self.frozen[0] - PAUSE_S
+        number = (self.at[before] / seconds / BLOCK).astype(int)
+        count = np.bincount(number)
+        logs = np.bincount(number, np.log(np.maximum(self.latency[before], 1e-6)))
+        block = np.flatnonzero(count)
+        means = np.exp(logs[block] / count[block])
+        begun = block < round(BEGINNING / BLOCK)
+        if min(begun.sum(), (~begun).sum()) < 2:
+            return None
+        found = independent_ratio(means[~begun].tolist(), means[begun].tolist(), CONFIDENCE)
+        return found if found.low > UNSTEADY or found.high < 1 / UNSTEADY else None
+
     def rate(self, since: float, until: float) -> float:
         """Return how many tasks a second were confirmed between two moments of the window."""
         done = self.at + self.latency
@@ -61,7 +83,9 @@ class Loop:
 class Record:
     """A whole measurement: `rate` a second asked of both loads, for `seconds`, the closed one by `users`.
 
-    `account` is what became of all tasks, `environment` what it was measured on.
+    Before that they ran for `run_in` seconds. `engine` is how numbers are taken (`rig.experiment.record.ENGINE`): 1 and
+    no run-in, for records that do not say. `account` is what became of all tasks, `environment` what it was measured
+    on.
     """
 
     rate: float
@@ -70,6 +94,8 @@ class Record:
     loops: Mapping[str, Loop]
     account: Mapping[str, int]
     environment: Mapping[str, Any]
+    run_in: float = 0.0
+    engine: int = 1
 
     @property
     def problems(self) -> list[str]:
@@ -84,6 +110,10 @@ class Record:
         before = loop.latency[loop.at < loop.frozen[0] - PAUSE_S]
         if len(before) and (before >= FELT * loop.length).mean() > MAY_BE_SLOW:
             found.append(f"{self.rate:g} a second were too much even before the freeze: take a quieter machine")
+        for name, each in self.loops.items():
+            if ratio := each.unsteady(self.seconds):
+                took = f"its requests took {ratio.ratio:.2g} times as long"
+                found.append(f"{name} loop: the window's first tenth was not like the rest before the freeze: {took}")
         return found
 
 
@@ -92,7 +122,8 @@ def save(record: Record, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     loops = {name: {"frozen": list(loop.frozen), "failed": loop.failed} for name, loop in record.loops.items()}
     facts = {
-        "rate": record.rate, "seconds": record.seconds, "users": record.users, "loops": loops,
+        "engine": record.engine, "rate": record.rate, "run_in": record.run_in, "seconds": record.seconds,
+        "users": record.users, "loops": loops,
         "account": dict(record.account), "environment": dict(record.environment),
     }  # fmt: skip
     (directory / FACTS).write_text(json.dumps(facts, indent=1) + "\n")

@@ -29,6 +29,9 @@ def lines(record: Record) -> Iterator[str]:
     yield ""
     yield f"Two loads of {record.rate:g} tasks a second, each for {record.seconds:g} s. In the middle the broker is"
     yield f"stopped for {record.loops[OPEN].length:.1f} s with `docker pause`. Made by `rig freeze`."
+    if record.run_in:
+        yield f"Each ran for {record.run_in:g} s before that: these tasks are accounted for, and in no other number."
+        yield f"Measured with version {record.engine} of the rig's engine."
     yield ""
     yield f"![latency over time, open and closed loop]({PICTURE})"
     yield ""
