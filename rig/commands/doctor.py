@@ -1,4 +1,4 @@
-"""`rig doctor`: the pre-flight of `rig up` alone; nothing is started. What a killed run left behind is removed."""
+"""`rig doctor`: the pre-flight of `rig up` alone. It starts, changes and removes nothing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def register(verbs: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say that all is well; else BadInput has been raised with every problem."""
+    """Say that all is well, and what killed runs have left behind; else BadInput has been raised with every problem."""
     checkout = paths.checkout()
-    for line in leftovers.remove(checkout.root):
+    for line in leftovers.report(checkout.root):
         print(line)
     plan = preflight.check(checkout, arguments.topology or checkout.wanted_topology)
     about = engine.info() or {}

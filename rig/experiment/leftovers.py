@@ -1,4 +1,4 @@
-"""What a run that was killed has left behind: found by its lock, which nobody holds any more, and removed.
+"""What a run that was killed has left behind: found by its lock, which no process holds any more, and removed.
 
 `.rig/bench/<project>` is a symbolic link to the directory of each run that was begun from this checkout, and `.lock` in
 that directory is held (flock) by the process that runs it. The kernel lets go of it however the process ends, so a
@@ -46,6 +46,24 @@ def held(root: Path, project: str, directory: Path) -> Iterator[None]:
         yield
 
 
+def report(root: Path) -> list[str]:
+    """Return a line for each dead run of the checkout at `root` that left something: what, and how it is removed.
+
+    Changes nothing. None are reported while the engine does not answer.
+    """
+    lines = []
+    for note in sorted(_notes(root).glob("*")):
+        directory = note.readlink()
+        left = _left(note)
+        if left and not _is_held(directory):
+            commands = "; ".join(" ".join(["docker", *_KINDS[kind][1], *names]) for kind, names in left.items())
+            lines.append(
+                f"{directory.name} was killed and left {_counted(left)} behind: the next `rig run` removes that, "
+                f"or remove it now: {commands}"
+            )
+    return lines
+
+
 def remove(root: Path) -> list[str]:
     """Remove containers, networks and volumes of every dead run of the checkout at `root`; a line for each such run."""
     lines = []
@@ -58,10 +76,9 @@ def remove(root: Path) -> list[str]:
 
 
 def _remove(note: Path, directory: Path) -> list[str]:
-    listed = {kind: _listed(kind, f"{note.name}-") for kind in _KINDS}
-    if any(found is None for found in listed.values()):
-        return []  # the engine does not answer: there is somebody else to say so
-    left = {kind: found for kind, found in listed.items() if found}
+    left = _left(note)
+    if left is None:
+        return []  # pre-flight says that the engine does not answer
     if not left:
         note.unlink()  # only now: a Compose that outlived its run may have made more since the last look
         return []
@@ -71,8 +88,23 @@ def _remove(note: Path, directory: Path) -> list[str]:
     except StackError as error:
         return [f"{directory.name} has ended, and what it left cannot be removed: {error}"]
     shutil.rmtree(directory / "state", ignore_errors=True)  # passwords of a stack that is gone
-    counted = ", ".join(f"{len(names)} {kind}{'s' * (len(names) > 1)}" for kind, names in left.items())
-    return [f"{directory.name} was killed: removed the {counted} that it left behind"]
+    return [f"{directory.name} was killed: removed the {_counted(left)} that it left behind"]
+
+
+def _left(note: Path) -> dict[str, list[str]] | None:
+    """Return the names of what is left of a run, by kind, for kinds of which something is; None without an answer."""
+    left = {}
+    for kind in _KINDS:
+        names = _listed(kind, f"{note.name}-")
+        if names is None:
+            return None
+        if names:
+            left[kind] = names
+    return left
+
+
+def _counted(left: dict[str, list[str]]) -> str:
+    return ", ".join(f"{len(names)} {kind}{'s' * (len(names) > 1)}" for kind, names in left.items())
 
 
 def _listed(kind: str, prefix: str) -> list[str] | None:
@@ -100,6 +132,21 @@ def _locked(directory: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(lock)
+
+
+def _is_held(directory: Path) -> bool:
+    """Tell whether a process runs in `directory`, without making the lock where there is none, or keeping it."""
+    try:
+        lock = os.open(directory / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _notes(root: Path) -> Path:

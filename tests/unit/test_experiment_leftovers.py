@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rig.commands import doctor
 from rig.errors import BadInput
 from rig.experiment import leftovers
 
@@ -71,6 +74,50 @@ def test_a_living_run_is_left_alone_and_a_killed_one_is_removed(
     assert leftovers.remove(tmp_path) == [line]
     assert engine["removed"] == ["c1", "n1", "v1"]
     assert not (directory / "state").exists()
+
+
+def test_a_report_says_what_is_left_and_how_it_goes_and_changes_nothing(
+    tmp_path: Path, directory: Path, engine: dict[str, list[str]]
+) -> None:
+    process = holder(tmp_path, directory)
+    assert leftovers.report(tmp_path) == []  # it runs
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = {path: path.lstat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))}
+    (line,) = leftovers.report(tmp_path)
+    assert line.startswith(f"{directory.name} was killed and left 1 container, 1 network, 1 volume behind: ")
+    assert "`rig run`" in line
+    assert "docker rm --force --volumes c1; docker network rm n1; docker volume rm v1" in line
+    assert leftovers.report(tmp_path) == [line]
+    assert engine["removed"] == []
+    assert {path: path.lstat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))} == before
+    assert len(leftovers.remove(tmp_path)) == 1
+    assert leftovers.report(tmp_path) == []
+
+
+def test_a_report_makes_no_lock_where_there_is_none(
+    tmp_path: Path, directory: Path, engine: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with leftovers.held(tmp_path, "celery-rig-bench-abc123", directory):
+        pass
+    (directory / leftovers.LOCK).unlink()
+    assert len(leftovers.report(tmp_path)) == 1
+    assert not (directory / leftovers.LOCK).exists()
+    monkeypatch.setattr(leftovers, "answers", lambda *_: None)
+    assert leftovers.report(tmp_path) == []
+    assert engine["removed"] == []
+
+
+def test_the_doctor_reports_and_removes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(doctor.paths, "checkout", lambda: SimpleNamespace(root=tmp_path, wanted_topology="rabbitmq"))
+    monkeypatch.setattr(doctor.preflight, "check", lambda *_: SimpleNamespace(topology="rabbitmq"))
+    monkeypatch.setattr(doctor.engine, "info", dict)
+    monkeypatch.setattr(doctor.engine, "compose_version", lambda: "2")
+    for name in ("report", "remove"):
+        monkeypatch.setattr(leftovers, name, lambda _, name=name: called.append(name) or [])
+    assert doctor.run(Namespace(topology=None)) == 0
+    assert called == ["report"]
 
 
 def test_what_a_compose_that_outlived_its_run_makes_later_is_found_by_the_next_look(
