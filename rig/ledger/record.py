@@ -1,7 +1,7 @@
 """The binary format of a ledger segment (version 1). `docs/ledger.md` is the same in prose.
 
 A segment is one file written by one process: a 16 KiB header, then fixed slots of 128 bytes.
-A slot is 16 little-endian 64-bit words. Words 0 to 4 hold the task id (36 bytes of ASCII), the kind
+A slot is 16 little-endian 64-bit words. Words 0 to 4 hold the task id (ASCII, 36 bytes), the kind
 (an index into the header's list of `[task name, queue]` pairs), the retry count and the record type;
 the rest are stamps, filled in place as things happen. A word of zero means "has not happened".
 
@@ -49,7 +49,7 @@ SENT: Final = 6  # apply_async called
 PUBLISHED: Final = 7  # the call returned (with confirms: the broker has it)
 SEND_FAILED: Final = 8  # the call raised: whether the broker has it is indeterminate
 FETCHED: Final = 9  # a client has read the result
-PARENT: Final = 10  # words 10 to 14.5: id of the parent task, 36 bytes of ASCII, zero for none
+PARENT: Final = 10  # words 10 to 14.5: id of the parent task, as in words 0 to 4, zero for none
 EXPIRES: Final = 15  # when the task expires, if it was sent with `expires`: then the broker may drop it, rightly
 
 # Words of a RUN slot.

@@ -9,7 +9,7 @@ import pyarrow as pa
 WORDS: Final = pa.dictionary(pa.int32(), pa.string())  # few different ones: read as category, enum or plain string
 
 _TEXTS: Final = {
-    "id": (pa.string(), "Celery's task id; 36 hex digits of its BLAKE2b hash where it is longer than 36 bytes"),
+    "id": (pa.string(), "Celery's task id; 36 hex digits of its BLAKE2b hash where it is not 1 to 36 ASCII characters"),
     "parent": (pa.string(), "id of the task that sent this one first; null for none"),
     "variant": (WORDS, "cell of the experiment that it ran in; null outside of experiments"),
     "name": (WORDS, "task name; empty where a segment's header had no room for it"),

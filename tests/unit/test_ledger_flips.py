@@ -77,7 +77,7 @@ def test_the_segment_is_sound_before_anything_is_flipped(tmp_path: Path) -> None
     assert (drawn.sent, drawn.succeeded, drawn.lost, drawn.foreign) == (3, 3, [], 0)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(at=ANYWHERE, bits=st.integers(1, 255))
 @example(at=record.HEADER_BYTES, bits=0x80)
 @example(at=record.HEADER_BYTES + record.PARENT * 8, bits=0x80)
