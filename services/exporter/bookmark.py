@@ -59,5 +59,5 @@ def load(directory: Path) -> Bookmark:
         )  # fmt: skip
     except FileNotFoundError:
         return Bookmark()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"cannot read {NAME}: {error!r}") from error

@@ -93,13 +93,13 @@ class Follower:
         """Go on where the exporter before this one was last scraped."""
         self._before = Bookmark()
         try:
-            before = bookmark.load(self._directory)
+            before, tally = bookmark.load(self._directory), Tally()
             if before.until:
-                self.tally.restore(before.totals)
+                tally.restore(before.totals)
         except ValueError as error:
             self._problem("bookmark", f"{error}; counting from nothing")
             return
-        self._before = before
+        self._before, self.tally = before, tally
         self.problems.update(before.problems)
         self.slots.update(before.slots)
         if before.of_this_boot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -61,15 +62,23 @@ class Tally:
         }  # fmt: skip
 
     def restore(self, dump: dict[str, Any]) -> None:
-        """Go on from dumped totals. Raises ValueError if they are of other events, stages or bounds than these."""
+        """Go on from dumped totals. Raises ValueError if they are of other events, stages or bounds, or no totals.
+
+        What has been taken over until then stays: a tally that raised is of no use.
+        """
         meant = [list(EVENTS), list(STAGES), list(BOUNDS)]
         if [dump.get("events"), dump.get("stages"), dump.get("bounds")] != meant:
             raise ValueError("the totals are of another version")
-        rows = [self.index(Series(*labels)) for labels in dump["series"]]
-        if rows:
-            self.events[:, rows] = dump["counts"]
-            self.buckets[:, rows] = dump["buckets"]
-            self.seconds[:, rows] = dump["seconds"]
+        try:
+            for label in chain.from_iterable(dump["series"]):
+                label.encode()  # Prometheus is served UTF-8, and JSON can hold half of a surrogate pair
+            rows = [self.index(Series(*labels)) for labels in dump["series"]]
+            if rows:
+                self.events[:, rows] = dump["counts"]
+                self.buckets[:, rows] = dump["buckets"]
+                self.seconds[:, rows] = dump["seconds"]
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"these are no totals: {error!r}") from error
 
     def index(self, series: Series) -> int:
         """Return the row of `series`, a new one if need be."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from exporter.follow import Follower
+from exporter.metrics import LedgerCollector
 from exporter_cell import ITS_STAGES, MS, ONE_TASK, Cell, durations, events, read_to_the_end, segment_files, stamp_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 
 KILLED = """
 import sys, time
@@ -130,6 +137,47 @@ def test_totals_of_another_version_are_not_taken_over(cell: Cell, follow: Callab
     assert events(again) == ONE_TASK
 
 
-def test_an_unreadable_bookmark_is_said(tmp_path: Path, follow: Callable[[Path], Follower]) -> None:
-    (tmp_path / ".counted").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]", "{}", "7", "9" * 5000, "\0"])
+def test_an_unreadable_bookmark_is_said(tmp_path: Path, follow: Callable[[Path], Follower], text: str) -> None:
+    (tmp_path / ".counted").write_text(text)
     assert follow(tmp_path).problems == {"bookmark": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"series": [["a", "b"]]}, {"series": [[["a"], "b", "c", "d"]]}, {"series": [["\ud800", "b", "c", "d"]]},
+        {"series": 7}, {"counts": [[1, 2]]}, {"seconds": "x"}, {"buckets": [[[10**30]]]},
+    ],
+)  # fmt: skip
+def test_totals_that_are_none_are_not_taken_over(
+    cell: Cell, follow: Callable[[Path], Follower], change: dict[str, object]
+) -> None:
+    cell.whole_task(1)
+    cell.follower.poll()
+    cell.follower.scraped()
+    mark = cell.directory / ".counted"
+    told = json.loads(mark.read_text())
+    mark.write_text(json.dumps(told | {"totals": told["totals"] | change}))
+    again = follow(cell.directory)
+    assert again.problems == {"bookmark": 1}
+    again.poll()
+    assert events(again) == ONE_TASK
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), bits=st.integers(1, 255))
+def test_a_flipped_byte_in_the_bookmark_ends_no_exporter(data: st.DataObject, bits: int) -> None:
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        cell = Cell(Path(directory), stack.enter_context(contextlib.closing(Follower(Path(directory)))))
+        cell.whole_task(1, start=time.monotonic_ns() - 100 * MS)
+        cell.follower.poll()
+        cell.follower.scraped()
+        mark = Path(directory) / ".counted"
+        raw = bytearray(mark.read_bytes())
+        raw[data.draw(st.integers(0, len(raw) - 1))] ^= bits
+        mark.write_bytes(raw)
+        again = stack.enter_context(contextlib.closing(Follower(Path(directory))))
+        registry = CollectorRegistry()
+        registry.register(LedgerCollector(again))
+        generate_latest(registry)
