@@ -30,10 +30,11 @@ LIMIT_S = 120.0  # for a load beyond its own length: a busy machine is slow, and
 
 
 class Generator:
-    """One generator's container. `restart` makes it a new process."""
+    """One generator's container. `restart` makes it a new process. `ledger` is where it records, of this host."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, ledger: Path) -> None:
         self.container = container
+        self.ledger = ledger
         self._turns = itertools.count(1)
 
     def restart(self) -> None:
@@ -51,11 +52,18 @@ class Generator:
             else:
                 return
 
-    def send(self, arrivals: Mapping[str, Any], users: int = 1) -> Mapping[str, Any]:
-        """Have no-ops sent as `arrivals` say and return the generator's answer. StackError when a send failed."""
+    def warm(self, users: int) -> None:
+        """Have so many users, each of which has sent. They live as long as the process."""
+        self.send({"kind": "each", "count": 1}, users)
+
+    def send(self, arrivals: Mapping[str, Any], users: int = 1, run_in: float = 0.0) -> Mapping[str, Any]:
+        """Have no-ops sent as `arrivals` say and return the generator's answer. StackError when a send failed.
+
+        What is planned for the first `run_in` seconds is sent, and is in no percentile of the answer.
+        """
         order = {
             "turn": next(self._turns), "kinds": [{"task": marks.TASK, "queue": marks.QUEUE}], "arrivals": arrivals,
-            "users": users, "limit": arrivals.get("seconds", 0) + LIMIT_S,
+            "users": users, "run_in": run_in, "limit": arrivals.get("seconds", 0) + LIMIT_S,
         }  # fmt: skip
         published = docker("port", self.container, str(WEB_PORT)).splitlines()
         if not published:
@@ -82,9 +90,9 @@ def running(checkout: Checkout, *names: str, **more: Any) -> Iterator[tuple[Comp
     """Bring up a broker on one core, the named generators on another, and services in `more`; remove all at the end."""
     own_cpus, other_cpus = site.processors()
     services = {name: _service(checkout.root / "compose", name, own_cpus) for name in names}
-    with site.running(checkout, {**services, **more}) as (compose, _):
+    with site.running(checkout, {**services, **more}) as (compose, ledger):
         site.pin(compose, other_cpus, apart_from=[*names, *more])
-        found = {each.service: Generator(each.id) for each in compose.ps() if each.service in names}
+        found = {each.service: Generator(each.id, ledger) for each in compose.ps() if each.service in names}
         found[names[0]].empty_queue()
         yield compose, found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +157,33 @@ def test_a_faultless_generator_is_late_where_two_sends_are_due_at_once() -> None
     burst = {"kind": "bursts", "size": 5, "period": 1.0, "seconds": 2.0}
     assert schedule.perfect_p99_us(burst, 1000) == pytest.approx(4000)
     assert schedule.perfect_p99_us(schedule.arrivals("constant", 4000, 1, 0), 4000) == 0
+    once = {"kind": "bursts", "period": 1, "size": 5, "seconds": 1.5}
+    assert schedule.perfect_p99_us(once, 1000, run_in=1) == schedule.perfect_p99_us(once, 1000) > 0
+    early = {"kind": "steps", "steps": [[2000, 0.5], [100, 1]]}
+    assert schedule.perfect_p99_us(early, 1000) > schedule.perfect_p99_us(early, 1000, run_in=1.2) == 0
+
+
+def test_how_a_window_began_is_read_from_the_ledger_without_the_run_in_and_other_turns() -> None:
+    """Lags are 1 ms in the run-in, 200 µs in the first tenth of the window and 50 µs after that."""
+    at = np.arange(0, 5_000_000_000, 5_000_000)
+    lag = np.select([at < 1e9, at < 1.4e9], [1_000_000, 200_000], 50_000)
+    own = [f"0badcafe-0002-4000-8000-{number:012x}" for number in range(len(at))]
+    other = [text.replace("-0002-", "-0003-") for text in own]
+    tasks = SimpleNamespace(
+        id=np.array(own + other, "S36"), planned=np.tile(at + 77, 2), sent=np.tile(at + 77, 2) + np.append(lag, lag * 9)
+    )
+    answer = {"run": "0badcafe", "turn": 2, "start_ns": 77}
+    found = schedule.beginning(tasks, answer, 1.0, 4.0)  # type: ignore[arg-type]
+    assert found == pytest.approx(np.log(4))
+
+
+@pytest.mark.parametrize(("ratio", "ok"), [(1.0, True), (1.05, True), (1.5, False), (0.6, False)])
+def test_windows_that_begin_otherwise_than_they_go_on_are_missed(ratio: float, ok: bool) -> None:
+    logs = [float(np.log(ratio) + step) for step in (-0.02, 0.01, 0.03, -0.01, -0.01)]
+    found = by_name(schedule.beginnings(ALONE, {"poisson": logs, "constant": [0.0, 0.01, -0.01, 0.02, 0.0]}))
+    poisson = found[f"{ALONE}: poisson, lag at the beginning / rest"]
+    assert poisson.value == pytest.approx(ratio, rel=0.01)
+    assert (poisson.ok, found[f"{ALONE}: constant, lag at the beginning / rest"].ok) == (ok, True)
 
 
 def test_schedules_are_at_half_of_the_capacity() -> None:

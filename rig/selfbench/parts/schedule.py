@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rig.experiment.turn import paced_users
+from rig.ledger.reader import read_ledger
+from rig.ledger.tasks import build
 from rig.selfbench import generator, marks, schedule
 from rig.selfbench.generator import CONFIRMED, Generator
 from rig.selfbench.part import Found, Job
@@ -15,7 +17,7 @@ from rig.selfbench.schedule import ALONE, KINDS, SHARED
 from rig.stack.docker import docker
 
 TITLE = "sent - planned of an open-loop generator at half of its capacity, confirms, no-ops to RabbitMQ"
-ROUNDS, SECONDS = 5, 4.0  # a process each; of each schedule
+ROUNDS, RUN_IN, SECONDS = 5, 1.0, 4.0  # a process each; of each schedule, and what follows the run-in of it
 # For the capacity: ten for each connection, the most sends a second that this generator comes to; and how many sends
 # for each second of a schedule.
 FAST_USERS, FOR_CAPACITY = 100, 1_000
@@ -35,11 +37,15 @@ def measure(job: Job) -> Found:
             else:
                 docker("start", ids["worker"])
                 docker("update", f"--cpuset-cpus=0-{(os.cpu_count() or 1) - 1}", *ids.values())
-            turns = [_round(generators[CONFIRMED], seconds, dice) for _ in range(rounds)]
+            using = generators[CONFIRMED]
+            turns = [_round(using, seconds, dice) for _ in range(rounds)]
+            tasks = build(read_ledger(using.ledger))
             capacities = [turn["capacity"] for turn in turns]
-            lags = {kind: [turn[kind] for turn in turns] for kind in KINDS}
+            lags = {kind: [turn[kind]["lag_us"] for turn in turns] for kind in KINDS}
+            begun = {kind: [schedule.beginning(tasks, turn[kind], RUN_IN, seconds) for turn in turns] for kind in KINDS}
             figures += schedule.figures(where, capacities, lags, [turn["perfect_us"] for turn in turns])
-            raw[where] = turns
+            figures += schedule.beginnings(where, begun)
+            raw[where] = {"rounds": turns, "log of lag at the beginning / rest": begun}
             print(f"  {where}: {rounds} rounds", flush=True)
     return Found(figures=figures, raw=raw)
 
@@ -47,14 +53,18 @@ def measure(job: Job) -> Found:
 def _round(using: Generator, seconds: float, dice: random.Random) -> dict[str, Any]:
     """Measure a new process' capacity, and at half of it each kind of arrivals, in random order."""
     using.restart()
+    using.warm(FAST_USERS)
     closed = {"kind": "closed", "count": int(FOR_CAPACITY * seconds)}
     found: dict[str, Any] = {"capacity": schedule.capacity_of(using.send(closed, FAST_USERS))}
     for kind in dice.sample(KINDS, len(KINDS)):
         using.empty_queue()
-        plan = schedule.arrivals(kind, found["capacity"], seconds, dice.randrange(1 << 30))
-        found[kind] = using.send(plan, paced_users(plan["rate"]))["lag_us"]
+        plan = schedule.arrivals(kind, found["capacity"], RUN_IN + seconds, dice.randrange(1 << 30))
+        users = paced_users(plan["rate"])
+        using.warm(users)
+        answer = using.send(plan, users, RUN_IN)
+        found[kind] = {name: answer[name] for name in ("run", "turn", "start_ns", "lag_us")}
         if kind == "poisson":
-            found["perfect_us"] = schedule.perfect_p99_us(plan, found["capacity"])
+            found["perfect_us"] = schedule.perfect_p99_us(plan, found["capacity"], RUN_IN)
     using.empty_queue()
     return found
 
