@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+
+Columns = Sequence[Sequence[float]]
 
 CONFIDENCE = 0.95
 MOST = 700.0  # the logarithm at which an interval is cut off: e^709 is the largest double
@@ -73,21 +75,31 @@ def mean_of(values: Sequence[float], confidence: float = CONFIDENCE) -> Mean:
     return Mean(value=mean, half=t_quantile(0.5 + confidence / 2, n - 1) * math.sqrt(variance / n), count=n)
 
 
-def pooled(runs: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Mean:
+def pooled(runs: Columns, confidence: float = CONFIDENCE) -> Mean:
     """Return the mean of all runs with an interval that has the variance between runs in it.
 
     `runs[i]` are the values of the rounds of run i. Of one run the rounds are the sample. Of several the runs are: the
     rounds of a run share its broker, its boot and its neighbours, so what differs between runs is in no spread of
     rounds; the mean of each run is one value, and Student's t has one degree of freedom less than there are runs. That
     is the exact interval of the balanced random-effects model (Searle, Casella & McCulloch, Variance Components, 1992,
-    section 3.6), whatever part of the variance lies where.
+    section 3.6), whatever part of the variance lies where. Two or three means may lie close together by chance, so the
+    interval is never narrower than the spread of the rounds within the runs makes it.
     """
     if len(runs) == 1:
         return mean_of(runs[0], confidence)
-    return mean_of([math.fsum(rounds) / len(rounds) for rounds in runs], confidence)
+    found = mean_of([math.fsum(rounds) / len(rounds) for rounds in runs], confidence)
+    return replace(found, half=max(found.half, _half_within(runs, confidence)))
 
 
-Columns = Sequence[Sequence[float]]
+def _half_within(runs: Columns, confidence: float) -> float:
+    """Return the half-width that the mean of all runs would have, did runs differ by nothing but their rounds."""
+    degrees = sum(len(rounds) - 1 for rounds in runs)
+    if not degrees:
+        return 0.0
+    means = [math.fsum(rounds) / len(rounds) for rounds in runs]
+    squares = math.fsum((x - mean) ** 2 for rounds, mean in zip(runs, means, strict=True) for x in rounds)
+    error = squares / degrees * math.fsum(1 / len(rounds) for rounds in runs) / len(runs) ** 2
+    return t_quantile(0.5 + confidence / 2, degrees) * math.sqrt(error)
 
 
 def log_ratios(baselines: Columns, variant: Sequence[float]) -> list[float]:
@@ -106,13 +118,13 @@ def log_ratios(baselines: Columns, variant: Sequence[float]) -> list[float]:
 
 
 def differences(baselines: Columns, variant: Sequence[float]) -> list[float]:
-    """Return for each round variant - mean of the baselines, in their unit. ValueError as `log_ratios`."""
+    """Return for each round variant - mean of the baselines, in their unit. ValueError where a round lacks a value."""
     _same_length(baselines, variant)
     return [value - math.fsum(column[i] for column in baselines) / len(baselines) for i, value in enumerate(variant)]
 
 
 def _same_length(baselines: Columns, variant: Sequence[float]) -> None:
-    if not variant or any(len(column) != len(variant) for column in baselines):
+    if not baselines or not variant or any(len(column) != len(variant) for column in baselines):
         lengths = ", ".join(str(len(column)) for column in baselines)
         raise ValueError(f"a comparison needs a value of each cell in each round, not {lengths} and {len(variant)}")
 
@@ -141,8 +153,9 @@ def paired_ratio(baseline: Sequence[float], variant: Sequence[float], confidence
 def share(of: int, count: int) -> float:
     """Return (of + 1/2) / (count + 1): a share that has a logarithm even where none of `count` or all of them are.
 
-    Source: Anscombe, "On estimating binomial response relations", Biometrika 43 (1956): with half a one added the
-    logarithm of a share is nearly unbiased.
+    With half a one added the logarithm is nearly unbiased where some five or more are expected; where fewer are, it
+    makes ratios smaller and none larger. Source: Anscombe, "On estimating binomial response relations", Biometrika 43
+    (1956).
     """
     return (of + 0.5) / (count + 1)
 
@@ -170,7 +183,7 @@ def trend(logs: Sequence[float]) -> Trend | None:
     slope = math.fsum((i - middle) * (x - mean) for i, x in enumerate(logs)) / spread
     left = math.fsum((x - mean - slope * (i - middle)) ** 2 for i, x in enumerate(logs))
     if left <= 1e-24:
-        return Trend(change=slope * (n - 1), p=0.0 if slope else 1.0)
+        return Trend(change=slope * (n - 1), p=0.0 if abs(slope) > 1e-12 else 1.0)
     t = slope / math.sqrt(left / (n - 2) / spread)
     return Trend(change=slope * (n - 1), p=_beta_regularized((n - 2) / (n - 2 + t * t), (n - 2) / 2, 0.5))
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import scipy.stats as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.experiment.stats import MOST, independent_ratio, paired_ratio
@@ -12,6 +12,7 @@ from rig.experiment.stats import MOST, independent_ratio, paired_ratio
 samples = st.lists(st.floats(0.01, 100), min_size=2, max_size=20)
 
 
+@settings(deadline=None)
 @given(samples, samples, st.sampled_from([0.9, 0.95, 0.999]))
 def test_interval_is_scipys_for_the_difference_of_the_logs(
     first: list[float], second: list[float], confidence: float
