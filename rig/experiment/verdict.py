@@ -84,7 +84,7 @@ def judge(results: Sequence[Result], rows: Sequence[Row], invalid: Sequence[Inva
         word, because = INVALID, against[0].reason
     else:
         word, because = _word(wanted, ratio, rows)
-        if max(len(result.whole_rounds) for result in results) < TRIAL_ROUNDS:
+        if sum(len(result.whole_rounds) for result in results) < TRIAL_ROUNDS:
             because = f"{because}. Fewer than {TRIAL_ROUNDS} rounds judge nothing; with more it would be: {word}"
             word = TRIAL
     held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in experiment.thresholds]
