@@ -68,7 +68,7 @@ def add_up(earlier: Sequence[Life], accounts: Accounts, counts: Counts) -> tuple
 
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {what: one[what] + other[what] for what in other}  # numbers are added, lists of ids joined
+    return {what: one[what] + value if what in one else value for what, value in other.items()}  # numbers or lists
 
 
 def _accounted(turns: Sequence[Turn], directory: Path) -> tuple[dict[str, Any], dict[str, int]]:
