@@ -7,14 +7,16 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats as reference
 
-from rig.experiment import stats
+from rig.experiment import result, stats
 from rig.experiment.compare import compare, ratio_of
 from rig.experiment.plan import narrow_enough
+from rig.experiment.record import ENGINE
 from rig.experiment.spec import CONTROL
 from tests.unit import made_up, simulated
 from tests.unit.simulated import BETWEEN_RUNS, EXPERIMENTS, NOISE, ROUNDS, intervals, measured, needed, ratios
@@ -75,6 +77,22 @@ def test_the_simulated_noise_is_that_of_the_records(measure: str) -> None:
         pytest.skip("too few runs of this engine on record")
     middle = statistics.median(seen)
     assert middle <= NOISE[measure] <= 2 * middle, f"{measure}: {middle:.3f} on record"
+
+
+def test_records_of_this_engine_are_read_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated, "RECORDS", tmp_path)
+    for name, text in (("old", '{"format": 1, "turns": []}'), ("next", f'{{"format": 3, "engine": {ENGINE + 1}}}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / result.FILE).write_text(text)
+    assert simulated.recorded(MEASURE) == []
+    seen = made_up.result()
+    for run in ("run-1", "run-2"):
+        (tmp_path / "new" / run).mkdir(parents=True)
+        result.save(seen, tmp_path / "new" / run)
+    values = seen.by_cell(MEASURE)
+    logs = np.log(np.array(values[CONTROL]) / values[seen.experiment.baseline.name])
+    assert simulated.recorded(MEASURE) == pytest.approx([np.std(logs, ddof=1)] * 2)
+    assert simulated.recorded(simulated.MIXED) == []
 
 
 def test_the_simulated_ratios_of_equal_cells_are_as_noisy_as_is_said() -> None:
