@@ -1,118 +1,164 @@
-"""Whether an experiment finds what is known: workers that need 5% and 20% more CPU (`rig.selfbench.slowdown`), on
-real containers, by the engine as every experiment uses it.
-
-The true ratio of CPU a task is (1 + s) / (1 + 0). What is not slowed: the idle time of the worker between the last task
-and the reading of the counters, some thousandths of what a drain uses. The execution rate has no such truth: a worker
-that is alone on its CPU would be at 1 / (1 + s), but broker and worker share the machine.
+"""Whether experiments find what is known: cells with handicaps of a known size (`rig.selfbench.controls`), on real
+containers, by the engine as every experiment uses it. `rig.selfbench.known` says what is true of each cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.errors import StackError
-from rig.experiment import stats
 from rig.experiment.check import check
 from rig.experiment.launch import launch
 from rig.experiment.read_spec import load_experiment
-from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL
-from rig.experiment.stats import Interval
+from rig.experiment.result import FILE, Result, load
+from rig.experiment.spec import Experiment
+from rig.experiment.validity import unusable
 from rig.report.sentence import machine
 from rig.report.write import REPORT, write_report
-from rig.selfbench.figure import Figure, times
-from rig.selfbench.slowdown import SETTING
+from rig.selfbench.figure import Figure
+from rig.selfbench.known import ALONE, SURE, TRUTHS, see
 from rig.stack.paths import Checkout
 
-FILE = "rig/selfbench/truth.toml"
-MEASURE = "worker_cpu"
-SURE = 0.999  # of the interval that must hold the truth: of three at 95%, one would miss in each seventh run
+FOLDER = Path("rig/selfbench/truths")
+ACCOUNT, MISCOUNTED = "account", "miscounting"  # the run whose second round waits for a task that is lost; its cell
+NAMES = (*TRUTHS, ACCOUNT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """A cell with the ratio to the baseline that it truly has, and the one that was measured, at 95% and at `SURE`."""
-
-    cell: str
-    truth: float
-    ratio: Interval
-    wide: Interval
-
-    @property
-    def found(self) -> bool:
-        """Whether the 95% interval says what is true: another cost, or with the same variant nothing."""
-        return self.ratio.clear_of_one if self.truth != 1 else self.covered
-
-    @property
-    def covered(self) -> bool:
-        """Whether the truth lies within the wide interval."""
-        return self.wide.low <= self.truth <= self.wide.high
+def experiment(name: str, checkout: Checkout) -> Experiment:
+    """Return the experiment of that name of `NAMES`."""
+    path = FOLDER / f"{name}.toml"
+    return replace(load_experiment(checkout.root / path, checkout.topologies()), path=path)
 
 
-def measure(checkout: Checkout, runs: Path, seed: int, rounds: int | None = None) -> tuple[Path, Result]:
-    """Run the experiment, of `rounds` if given, and write its report; its directory below `runs`, and its result.
+def measure(name: str, checkout: Checkout, runs: Path, seed: int, rounds: int | None = None) -> tuple[Path, Result]:
+    """Run one experiment, of at most `rounds`, and write its report; its directory below `runs`, and its result.
 
-    Raises BadInput and StackError as every run does.
+    Raises BadInput and StackError as every run does, KeyboardInterrupt where somebody ended it.
     """
-    experiment = load_experiment(checkout.root / FILE, checkout.topologies())
-    experiment = replace(experiment, path=Path(FILE), rounds=rounds or experiment.rounds)
-    directory, seen = launch(experiment, checkout, runs, seed)
+    asked = experiment(name, checkout)
+    asked = replace(asked, rounds=min(rounds or asked.rounds, asked.rounds))
+    directory, seen = launch(asked, checkout, runs, seed)
     write_report(directory)
     if seen.interrupted in ("Ctrl-C", "SIGTERM"):
         raise KeyboardInterrupt
-    if seen.interrupted:
+    if seen.interrupted and name != ACCOUNT:
         raise StackError(f"{directory.name} ended before its time: {seen.interrupted}")
     return directory, seen
 
 
-def known(result: Result) -> list[Known]:
-    """Return each cell but the baseline's. Raises ValueError while there are fewer than two whole rounds."""
-    values = result.by_cell(MEASURE)
-    slowed = {variant.name: 1 + float(variant.settings[SETTING]) for variant in result.experiment.variants}
-    base = result.experiment.baseline.name
-    return [
-        Known(
-            cell=cell, truth=slowed[variant] / slowed[base], ratio=stats.paired_ratio(values[base], values[cell]),
-            wide=stats.paired_ratio(values[base], values[cell], SURE),
-        )
-        for cell, variant in result.cells.items() if cell != base
-    ]  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A line: what was `done` in the run `name`, what is true and what was measured of it.
+
+    `nothing`: the truth is that there is nothing to be found, so `found` is chance.
+    """
+
+    name: str
+    done: str
+    title: str
+    truth: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    nothing: bool = False
+    found: bool
+    holds: bool
+    ok: bool
+
+    def figure(self) -> Figure:
+        """Return it beside its limit."""
+        sized = f"{SURE:.1%} interval holds {self.truth}" if self.low is not None else self.truth
+        return Figure(
+            name=f"{self.name}: {self.done}: {self.title}", value=self.value, unit=self.unit, low=self.low,
+            high=self.high, limit=sized if self.nothing else f"found; {sized}", ok=self.ok,
+        )  # fmt: skip
+
+    def line(self) -> str:
+        """Return it as a row of the Markdown table."""
+        shown = f"{self.value:.4g}"
+        if self.low is not None and self.high is not None:
+            shown = f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        found = ("by chance" if self.found else "no") if self.nothing else _yes(self.found)
+        return f"| {self.name} | {self.done} | {self.title} | {self.truth} | {shown} | {found} | {_yes(self.holds)} |"
 
 
-def figures(result: Result) -> list[Figure]:
-    """Return what was found of each, and how many reasons there are not to use the run."""
-    problems = check(result)
+def findings(name: str, result: Result) -> list[Finding]:
+    """Return what was found of each truth of a run. ValueError while there are fewer than two whole rounds."""
+    return account(result) if name == ACCOUNT else [*_measured(name, result), _reasons(name, result)]
+
+
+def _measured(name: str, result: Result) -> Iterator[Finding]:
+    for truth in TRUTHS[name]:
+        seen = see(truth, result)
+        yield Finding(
+            name=name, done=truth.done, title=truth.title, truth=truth.said, value=seen.value, unit=truth.unit,
+            low=seen.low, high=seen.high, nothing=truth.nothing, found=seen.found or truth.how == ALONE,
+            holds=seen.holds, ok=seen.ok,
+        )  # fmt: skip
+
+
+def _reasons(name: str, result: Result) -> Finding:
+    """Return how many reasons there are against numbers that a truth is about."""
+    measures = {measure for truth in TRUTHS[name] for measure in (truth.measure, truth.other) if measure}
+    invalid = check(result)
+    against = {each.reason for measure in measures for each in unusable(invalid, measure)}
+    return Finding(
+        name=name, done="all cells", title="reasons against these numbers", truth="none", value=len(against), unit="",
+        nothing=True, found=bool(against), holds=not against, ok=not against,
+    )  # fmt: skip
+
+
+def account(result: Result) -> list[Finding]:
+    """Return what the account has of one task executed twice and one that is lost, and whether the run is invalid for
+    these reasons and no others that touch every number.
+    """
+    sound = [each for cell, each in result.accounts.items() if cell != MISCOUNTED]
+    own = result.accounts.get(MISCOUNTED, {})
+    reasons = [each.reason for each in check(result) if not each.touches]
+    wanted = (f"{MISCOUNTED}: 1 lost", f"{MISCOUNTED}: 1 duplicated", "ended before its time")
+    exact = len(reasons) == len(wanted) and all(any(each.startswith(start) for each in reasons) for start in wanted)
     return [
-        *(times(_name(each), each.ratio, _limit(each), each.found and each.covered) for each in known(result)),
-        Figure(name="reasons against the run", value=len(problems), unit="", limit="none", ok=not problems),
+        _counted("one task is executed twice", "duplicated", len(own.get("duplicated", ())), 1),
+        _counted("one task is acknowledged and not executed", "lost", len(own.get("lost", ())), 1),
+        _counted("nothing: the other cells", "duplicated or lost", _wrong(sound), 0),
+        _counted("both", "reasons against the run: these two, and that it ended", len(reasons), 3, exact),
     ]
 
 
-def table(result: Result) -> Iterator[str]:
-    """Yield the lines of a Markdown table of the same, and of what it is about."""
-    yield "| worker | true ratio of CPU a task | measured [95%] | clear of 1 | holds the truth |"
-    yield "| --- | ---: | ---: | --- | --- |"
-    for each in known(result):
-        ratio = each.ratio
-        yield (
-            f"| {_name(each)} | {each.truth:.2f} | {ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] | "
-            f"{_yes(ratio.clear_of_one)} | {_yes(ratio.low <= each.truth <= ratio.high)} |"
-        )
-    problems = [problem.reason for problem in check(result)]
-    valid = f"**invalid**: {problems[0]}" if problems else "every check of its validity passed"
+def _wrong(accounts: list[Mapping[str, list[str]]]) -> int:
+    return sum(len(each["duplicated"]) + len(each["lost"]) for each in accounts)
+
+
+def _counted(done: str, title: str, value: int, true: int, holds: bool = True) -> Finding:
+    holds = holds and value == true
+    return Finding(
+        name=ACCOUNT, done=done, title=title, truth=f"{true}", value=value, unit="", nothing=not true, found=value > 0,
+        holds=holds, ok=holds,
+    )  # fmt: skip
+
+
+def figures(name: str, result: Result) -> list[Figure]:
+    """Return what was found in a run, each beside what is true."""
+    return [finding.figure() for finding in findings(name, result)]
+
+
+def table(records: Path) -> Iterator[str]:
+    """Yield the lines of a Markdown table of all runs on record, which lie in `records`/<name>; nothing without any."""
+    results = {name: load(records / name) for name in NAMES if (records / name / FILE).exists()}
+    if not results:
+        return
+    yield "| run | what was done | measure | truth | measured [95%] | found | holds the truth |"
+    yield "| --- | --- | --- | ---: | ---: | --- | --- |"
+    for name, result in results.items():
+        yield from (finding.line() for finding in findings(name, result))
     yield ""
-    yield f"{len(result.whole_rounds)} rounds, {machine(result)}; {valid} ([report](runs/truth/{REPORT}))."
-
-
-def _name(each: Known) -> str:
-    return "the same again (A/A)" if each.cell == CONTROL else f"slowed by {each.truth - 1:.0%}"
-
-
-def _limit(each: Known) -> str:
-    held = f"{SURE:.1%} interval holds {each.truth:.2f}"
-    return held if each.cell == CONTROL else f"clear of 1; {held}"
+    rounds = ", ".join(
+        f"{len(result.whole_rounds)} of [{name}](runs/truth/{name}/{REPORT})" for name, result in results.items()
+    )
+    yield f"Rounds: {rounds}. {machine(next(iter(results.values())))}."
 
 
 def _yes(true: bool) -> str:

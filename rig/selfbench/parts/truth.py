@@ -1,16 +1,22 @@
-"""The part `truth`: whether a known difference is found, and none where there is none."""
+"""The part `truth`: whether known differences are found with their true size, and none where there is none."""
 
 from __future__ import annotations
 
 from rig.selfbench import truth
+from rig.selfbench.figure import Figure
 from rig.selfbench.part import Found, Job
 
-TITLE = "CPU a task of workers slowed by a known 5% and 20%, and of one that was not: no-op, solo pool, RabbitMQ"
-QUICK_ROUNDS = 4
+TITLE = "handicaps of a known size: CPU, memory, sends, waits, starts, lost and duplicated tasks; and none (RabbitMQ)"
+QUICK_ROUNDS = 2
 
 
 def measure(job: Job) -> Found:
-    """Run the experiment whose answer is known; its run is kept like any other."""
+    """Run the experiments whose answers are known, one after the other; their runs are kept like any other."""
     runs = job.checkout.root / "runs"
-    directory, seen = truth.measure(job.checkout, runs, job.seed, QUICK_ROUNDS if job.quick else None)
-    return Found(figures=truth.figures(seen), raw={"run": directory.name})
+    figures: list[Figure] = []
+    kept: dict[str, str] = {}
+    for name in truth.NAMES:
+        directory, seen = truth.measure(name, job.checkout, runs, job.seed, QUICK_ROUNDS if job.quick else None)
+        figures += truth.figures(name, seen)
+        kept[name] = directory.name
+    return Found(figures=figures, raw={"runs": kept})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig.selfbench.slowdown import Debt
+from rig.selfbench.controls.cpu import Debt
 
 READING_NS = 700  # what a reading of the made-up clock takes
 

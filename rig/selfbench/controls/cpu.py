@@ -1,12 +1,12 @@
-"""Inside a worker: makes it need (1 + s) times the CPU time that it would need, s being known.
+"""In a worker: makes each of its processes need (1 + s) times the CPU time that it would need.
 
-    celery -A app worker --include rig.selfbench.slowdown      with the setting rig_slowdown = s, 0 or more
+The setting rig_slowdown is s. The ratio of CPU a task, of this worker to one with s = 0, is 1 + s. It is exact, since
+the amount is kept by feedback and not by a loop of fixed length: with each task a process reads its own CPU clock,
+which holds everything it has ever used (start-up, event loop, broker, result store), takes off what it has burnt so
+far, and burns until that is s times the rest. Reading the clock counts to the rest, and a worker with s = 0 reads it as
+often. What is not slowed is what a process does between its last task and the reading of the counters.
 
-An experiment must find this s; `rig.selfbench.truth` is that experiment. The amount is kept by feedback and not by a
-sleep or a loop of fixed length: with each task the process reads its own CPU clock, which holds everything it has ever
-used (start-up, event loop, broker, result store), takes off what it has burnt so far, and burns until that is s times
-the rest. Reading the clock counts to the rest, and a worker with s = 0 reads it as often: the cost of being slowed in
-this way is the same in each and so in no ratio.
+The execution rate has no such truth: worker and broker share the machine, and the broker is not slowed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from time import process_time_ns
 from typing import Any
 
 from celery import signals
+
+from rig.selfbench.controls import setting
 
 SETTING = "rig_slowdown"
 
@@ -39,13 +41,13 @@ class Debt:
         self.burnt_ns += now - began
 
     def forget(self, **_: Any) -> None:
-        """Begin anew in a process that was just forked: its CPU clock starts at zero."""
+        """Begin again in a process that was just forked: its CPU clock starts at zero."""
         self.burnt_ns = 0
 
 
-def _slow(sender: Any, **_: Any) -> None:
+def _slow(**_: Any) -> None:
     """Pay where a task is received (the main process) and where it has run (the pool's; on solo the same)."""
-    debt = Debt(float(sender.app.conf[SETTING]))
+    debt = Debt(setting(SETTING))
     signals.worker_process_init.connect(debt.forget, weak=False)
     signals.task_received.connect(debt.pay, weak=False)
     signals.task_postrun.connect(debt.pay, weak=False)
