@@ -8,6 +8,7 @@ What earlier rounds left behind is not looked at, so a question costs the same i
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _TURN_MASK = np.int64((1 << (8 * _TURN_BYTES)) - 1)
 _NUMBER, _NUMBER_END, _END_MASK = 3, 4, np.int64(0xFFFFFFFF)
 _RETRIED = record.OUTCOME_CODE["retried"]
 _UNKNOWN = record.OUTCOME_CODE["unknown"]
+_TICK_NS = 100_000_000  # longer than any tick of the kernel's clock
 _CHUNK = 256  # rows looked at in one go for where the claimed ones end
 
 
@@ -36,9 +38,10 @@ class _Watched:
     def look(self) -> Words:
         """Return the rows that are claimed and not done."""
         while self.used < len(self.words):
-            claimed = int(np.count_nonzero(self.words[self.used : self.used + _CHUNK, 0]))
-            self.used += claimed
-            if claimed < _CHUNK:
+            chunk = self.words[self.used : self.used + _CHUNK, 0]
+            empty = (chunk == 0).nonzero()[0]  # a thread may have filled its row before the one ahead of it has
+            self.used += int(empty[0]) if len(empty) else len(chunk)
+            if len(empty):
                 break
         return self.words[self.done : self.used]
 
@@ -89,7 +92,8 @@ class Watch:
         changed = self.directory.stat().st_mtime_ns  # of a directory: when a file was last added to it
         if changed == self._changed:
             return
-        self._changed = changed
+        # Two changes within a tick of the kernel's clock leave the same time: only one that is past tells them apart.
+        self._changed = changed if time.time_ns() - changed > _TICK_NS else 0
         for path in self._segments():
             if path not in self._watched and path not in self._old:
                 data = np.memmap(path, dtype=np.int64, mode="r", offset=record.HEADER_BYTES)
