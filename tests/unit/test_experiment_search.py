@@ -1,5 +1,6 @@
 """The search for the highest rate that meets a goal: the bisection by simulated queues, the judging of a probe."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rig.experiment.measure import NO_WINDOW, Window
 from rig.experiment.record import PACED, post_number
 from rig.experiment.search import PROBES, highest, meets
 from rig.experiment.spec import Goal
@@ -72,7 +74,7 @@ def test_a_simulated_worker_is_found_to_sustain_what_queueing_theory_says(tmp_pa
     def probe(rate: float) -> bool:
         probes.append(rate)
         tasks = simulated(tmp_path / str(len(probes)), rate, seconds=4)
-        return meets(goal, tasks, post_number(TURN, PACED))
+        return meets(goal, tasks, post_number(TURN, PACED), NO_WINDOW)
 
     found = highest(probe, 0.1 * CAPACITY, CAPACITY)
     assert 0.6 * CAPACITY < found < 0.95 * CAPACITY
@@ -90,14 +92,27 @@ def test_a_simulated_worker_is_found_to_sustain_what_queueing_theory_says(tmp_pa
 def test_a_probe_passes_when_the_percentile_holds_and_nothing_is_left(
     tmp_path: Path, rate: float, goal: Goal, met: bool
 ) -> None:
-    assert meets(goal, simulated(tmp_path, rate, seconds=1), post_number(TURN, PACED)) is met
+    assert meets(goal, simulated(tmp_path, rate, seconds=1), post_number(TURN, PACED), NO_WINDOW) is met
 
 
 def test_a_probe_that_was_not_sent_in_time_fails(tmp_path: Path) -> None:
     directory = tmp_path / "late"
     tasks = simulated(directory, 400, seconds=1, late_ns=100 * MS)
-    assert not meets(Goal(percentile=99, ms=1000), tasks, post_number(TURN, PACED))
+    assert not meets(Goal(percentile=99, ms=1000), tasks, post_number(TURN, PACED), NO_WINDOW)
 
 
 def test_a_probe_of_which_nothing_was_executed_fails(tmp_path: Path) -> None:
-    assert not meets(Goal(percentile=99, ms=1000), simulated(tmp_path, 400, seconds=1), post_number(TURN + 1, PACED))
+    tasks = simulated(tmp_path, 400, seconds=1)
+    assert not meets(Goal(percentile=99, ms=1000), tasks, post_number(TURN + 1, PACED), NO_WINDOW)
+
+
+def test_the_run_in_of_a_probe_is_not_judged(tmp_path: Path) -> None:
+    """A third of a second in which everything was late, and a window that keeps the goal."""
+    tasks = simulated(tmp_path / "probe", 400, seconds=1)
+    opens = int(tasks.planned.min()) + 330 * MS
+    slow = np.where(tasks.planned < opens, 300 * MS, 0)
+    late = replace(tasks, sent=tasks.sent + slow, finished=tasks.finished + slow)
+    goal, post = Goal(percentile=99, ms=20), post_number(TURN, PACED)
+    assert meets(goal, tasks, post, NO_WINDOW)
+    assert not meets(goal, late, post, NO_WINDOW)
+    assert meets(goal, late, post, Window(start_ns=opens, end_ns=opens + 670 * MS))
