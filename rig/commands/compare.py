@@ -1,11 +1,11 @@
-"""`rig compare RUN RUN`: has an effect changed between two runs?"""
+"""`rig compare RUN RUN`: has an effect changed between two runs, or two series of runs?"""
 
 from __future__ import annotations
 
 import argparse
 
 from rig.commands.list import find
-from rig.experiment.result import load
+from rig.experiment.result import load_all
 from rig.experiment.verdict import EXIT_CODES, INVALID
 from rig.report import between
 from rig.report.write import conclude
@@ -17,11 +17,11 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Add the verb."""
     parser = verbs.add_parser(
         "compare",
-        help="hold two runs against each other",
-        description="For each measure and variant that two runs share: the effect (ratio to the baseline) in each, and"
-        " by how much the second differs from the first, with its interval; absolute values side by side; and in what"
+        help="compare the effects of two runs",
+        description="For each measure and variant that two runs (or series of runs) share: the effect in each, and by"
+        " how much the second differs from the first, with its interval; absolute values side by side; and in what"
         " environment and settings differ. Exit codes: 0 the first run's judged effect has not demonstrably changed,"
-        " 1 it has, 2 bad input, 3 one of the runs is invalid.",
+        " 1 it has, 2 bad input (also: measured by different versions of the engine), 3 one of them is invalid.",
     )
     for name, place in (("first", "before"), ("second", "after")):
         parser.add_argument(name, metavar="RUN", help=f"{place}: a run's directory, or a part of its name")
@@ -30,18 +30,22 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; exit code as described."""
-    first, second = (load(find(target)) for target in (arguments.first, arguments.second))
+    first, second = (conclude(*load_all(find(target))) for target in (arguments.first, arguments.second))
     found = between.effects(first, second)
     print(f"{between.text(first, second, found)}\n")
-    reports = [conclude(result) for result in (first, second)]
-    for side, report in zip("AB", reports, strict=True):
+    for side, report in (("A", first), ("B", second)):
         print(f"{side} was {report.verdict.word}: {report.verdict.because}")
-    if any(report.verdict.word == INVALID for report in reports):
+    if not (first.valid and second.valid):
         print("nothing can be concluded from an invalid run")
         return EXIT_CODES[INVALID]
     judged = between.judged(first, found)
     if judged is None:
         print("the runs do not share the measure that A's experiment is about")
         return 0
-    print(f"{judged.measure} of “{judged.variant}”, B against A: {between.words(judged.change)}")
-    return CHANGED if judged.change.clear_of_one else 0
+    if not judged.usable:
+        print(f"{judged.measure} may not be used in one of them")
+        return EXIT_CODES[INVALID]
+    print(f"{judged.measure} of “{judged.variant}”, B against A: {between.words(judged.change, judged.floor)}")
+    if not between.in_series(first, second):
+        print("(without the variance between runs: `rig run --runs N` for each side has it)")
+    return CHANGED if between.changed(judged.change, judged.floor) else 0

@@ -14,7 +14,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "report",
         help="make a run's report again from its raw numbers",
         description="Writes report.md, report.html and plot.png from result.json and shapes.json (without the latter"
-        " the page has fewer figures). Exit codes as those of `rig run`.",
+        " the page has fewer figures); of a series also those of its runs. Exit codes as those of `rig run`.",
     )
     parser.add_argument("target", metavar="RUN", help="a run's directory, or a part of its name; the last that fits")
     parser.set_defaults(run=run)

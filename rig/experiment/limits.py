@@ -18,6 +18,8 @@ POOL_FULL = 0.9  # of the time between the first start and the last end, in whic
 MAIN_FULL = 0.85  # of a core
 BROKER_FULL = 0.95  # of a core, where the broker is Redis, which executes commands in one thread
 
+NO_PART = "no single part"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
@@ -38,8 +40,8 @@ class Shares:
     single: bool = False
 
     @property
-    def said(self) -> str:
-        """What limited the rate, in words that follow "limited by"."""
+    def part(self) -> str:
+        """What limited the rate, in words that follow "limited by"; the first that was full."""
         if self.machine >= MACHINE_FULL:
             return f"the machine's CPU ({self.machine:.0%} of {self.cores} cores)"
         if self.pool is not None and self.pool >= POOL_FULL:
@@ -50,9 +52,16 @@ class Shares:
             return f"the worker's main process ({self.main:.0%} of a core)"
         if self.single and self.broker >= BROKER_FULL:
             return f"the broker, which has one thread ({self.broker:.0%} of a core)"
+        return NO_PART
+
+    @property
+    def said(self) -> str:
+        """The same; where nothing was full, how busy everything was."""
+        if self.part != NO_PART:
+            return self.part
         pool = "" if self.pool is None else f"pool {self.pool:.0%}, "
         return (
-            f"no single part: main process {self.main:.0%} of a core, {pool}"
+            f"{NO_PART}: main process {self.main:.0%} of a core, {pool}"
             f"broker {self.broker:.0%} of a core, machine {self.machine:.0%}"
         )
 

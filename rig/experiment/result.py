@@ -117,8 +117,15 @@ def save(result: Result, directory: Path) -> None:
     data = {"format": FORMAT} | asdict(result)
     data["experiment"]["path"] = str(result.experiment.path)
     scratch = directory / (FILE + ".tmp")
-    scratch.write_text(json.dumps(data, indent=1) + "\n")
+    scratch.write_text(_text(data))
     scratch.replace(directory / FILE)
+
+
+def _text(data: dict[str, Any]) -> str:
+    """Return the JSON text, each turn on one line: a record stays small, and what differs from the last is readable."""
+    turns = ",\n".join(f"  {json.dumps(turn, separators=(',', ':'))}" for turn in data["turns"])
+    rest = json.dumps(data | {"turns": []}, indent=1)
+    return rest.replace('"turns": []', f'"turns": [\n{turns}\n ]', 1) + "\n"  # in a text its quotes would be escaped
 
 
 def load(directory: Path) -> Result:

@@ -2,83 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rig.experiment import check
-from rig.experiment.compare import Row
-from rig.experiment.result import Result
-from rig.experiment.verdict import Verdict
 from rig.report import facts, table
+from rig.report.conclusion import Conclusion
+from rig.report.lines import UNUSABLE
 from rig.report.sentence import quotable
 
 
-def report(result: Result, rows: Sequence[Row], verdict: Verdict, picture: str) -> str:
+def report(of: Conclusion, picture: str) -> str:
     """Return the whole report; `picture` is the plot's path relative to it."""
     parts = [
-        f"# {result.experiment.name}: {verdict.word}",
-        f"> {quotable(result, rows)}",
-        f"![every ratio with its interval, and the judged measure by round]({picture})" if rows else "",
-        _claim(result, verdict),
-        _measured(result, rows),
-        _validity(result, verdict),
-        _tasks(result),
-        f"## How\n\n{facts.method(result)}\n\nRepeat it: `{facts.command(result)}`",
-        _rounds(result),
-        _machine(result),
+        f"# {of.experiment.name}: {of.verdict.word}",
+        f"> {quotable(of)}" if of.valid else NOT_TO_BE_QUOTED,
+        measured(of),
+        f"![the judged measure, every ratio with its interval, and each round]({picture})" if of.rows else "",
+        _claim(of),
+        _rest(of),
+        _validity(of),
+        _tasks(of),
+        f"## How\n\n{facts.method(of.results)}\n\n{_idle(of)}\n\nRepeat it: `{facts.command(of.results)}`",
+        _rounds(of),
+        _machine(of),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_LEGEND = """\
-Values are geometric means over the rounds; ratios are paired within rounds, with Student's t interval. The last column
-is the control, the first variant against itself in a second cell: differences of its size are noise in every column.
-Only the expected measure decides the verdict: among many intervals of 95% one that misses is no surprise."""
+NOT_TO_BE_QUOTED = "The judged measure may not be used; why is said below, and what to change before the next run."
+LEGEND = """\
+`noise`: what two cells of the same variant may differ by in this run; a difference of that size is none. Bold: clear of
+it. Values are means over rounds, those of the baseline over both of its cells; intervals of 95% (Student's t)"""
 
 
-def _measured(result: Result, rows: Sequence[Row]) -> str:
-    if not rows:
+def measured(of: Conclusion) -> str:
+    """Return the judged measure and the costs of the judged variant in both regimes."""
+    if not of.rows:
         return ""
-    shown = [table.as_markdown(block.titles, block.lines) for block in table.blocks(result, rows)]
-    return "\n\n".join(["## What was measured", *shown, _LEGEND])
+    variant = of.experiment.expectation.variant
+    heading = f"CPU a task, paced ({table.rates(of)}) and working off a batch:"
+    shown = [_markdown(table.judged(of)), heading, _markdown(table.both_costs(of, variant))]
+    runs = len(of.results)
+    over = "over the rounds of one run." if runs == 1 else f"over {runs} runs: what differs between runs is in them."
+    return "\n\n".join([*shown, f"{LEGEND} {over}"])
 
 
-def _claim(result: Result, verdict: Verdict) -> str:
-    experiment = result.experiment
+def _markdown(of: table.Table, labels: int = 1) -> str:
+    """Render a table with its notes. A line that ends with `UNUSABLE` is struck out behind its first `labels` cells."""
+    lines = [
+        [*line[:labels], *(f"~~{cell}~~" for cell in line[labels:-1]), UNUSABLE] if line[-1] == UNUSABLE else line
+        for line in of.lines
+    ]
+    return "\n\n".join([table.as_markdown(of.titles, lines), *of.notes])
+
+
+def _rest(of: Conclusion) -> str:
+    if not of.rows:
+        return ""
+    judged = of.experiment.expectation.variant
+    names = [variant.name for variant in of.experiment.variants[1:]]
+    parts = ["## The rest"]
+    for name in sorted(names, key=lambda each: each != judged):
+        parts += [f"### {name}"] if len(names) > 1 else []
+        parts += [_markdown(table.both_costs(of, name))] if name != judged else []
+        parts.append(_markdown(table.rest(of, name), labels=2))
+    return "\n\n".join([*parts, "Among many intervals of 95% one that misses is no surprise: only one decides."])
+
+
+def _claim(of: Conclusion) -> str:
+    experiment, result = of.experiment, of.result
     lines = [
         f"- **Claim:** {experiment.claim} ([source]({experiment.source}))",
-        f"- **Verdict:** {verdict.word}. {verdict.because}.",
+        f"- **Verdict:** {of.verdict.word}. {of.verdict.because}.",
         f"- **Varied:** {', '.join(f'`{factor}`' for factor in experiment.factors)}",
     ]
-    lines += [f"- **Threshold {'kept' if held.kept else 'missed'}:** {held.said}." for held in verdict.thresholds]
+    lines += [f"- **Threshold {'kept' if held.kept else 'missed'}:** {held.said}." for held in of.verdict.thresholds]
     for name, factors in facts.variants(result).items():
         said = ", ".join(f"{factor} {value}".strip() for factor, value in factors)
         lines.append(f"- **{name}:** `{said}`")
     return "\n".join(lines)
 
 
-def _validity(result: Result, verdict: Verdict) -> str:
-    lines = [f"- **invalid:** {problem.reason}. To change: {problem.change}." for problem in verdict.invalid]
+def _validity(of: Conclusion) -> str:
+    lines = [f"- **invalid:** {problem.reason}. To change: {problem.change}." for problem in of.verdict.invalid]
     lines = lines or [f"- {facts.VALID}"]
-    lines += [f"- **mind:** {said}." for said in check.warnings(result)]
-    return "## Validity\n\n" + "\n".join(lines)
+    lines += [f"- **mind:** {said}." for said in check.all_warnings(of.results)]
+    found = [table.as_markdown(*each) for each in (facts.conditions(of.results), facts.rig(of.results)) if each[1]]
+    return "\n\n".join(["## Validity", "\n".join(lines), *found])
 
 
-def _tasks(result: Result) -> str:
-    titles, lines = facts.account(result)
+def _idle(of: Conclusion) -> str:
+    titles, lines = facts.idle(of.results)
+    return table.as_markdown(titles, lines) if lines else "Idle costs were not measured."
+
+
+def _tasks(of: Conclusion) -> str:
+    titles, lines = facts.account(of.results)
     if not lines:
         return ""
     text = "## What became of every task\n\n" + table.as_markdown(titles, lines)
-    titles, lines = facts.counters(result)
+    titles, lines = facts.counters(of.results)
     if not lines:
         return text
     return f"{text}\n\nTasks, as each witness counted them:\n\n{table.as_markdown(titles, lines)}"
 
 
-def _rounds(result: Result) -> str:
-    titles, lines = facts.rounds(result)
-    return f"## Round by round: {facts.judged(result)}\n\n{table.as_markdown(titles, lines)}" if lines else ""
+def _rounds(of: Conclusion) -> str:
+    titles, lines = facts.rounds(of.results)
+    return f"## Round by round: {facts.judged(of.result)}\n\n{table.as_markdown(titles, lines)}" if lines else ""
 
 
-def _machine(result: Result) -> str:
-    lines = [f"- {name}: {value}" for name, value in facts.machine(result)]
-    return "## Machine and software\n\n" + "\n".join(lines) if lines else ""
+def _machine(of: Conclusion) -> str:
+    lines = [f"- {name}: {value}" for name, value in facts.machine(of.result)]
+    return "## Machine and software\n\n" + "\n".join(lines)

@@ -42,7 +42,7 @@ h1 .of { display: block; font: 600 17px/1.4 ui-monospace, SFMono-Regular, Menlo,
   color: var(--ink); }
 h1.confirmed, .good { color: var(--good); }
 h1.refuted, h1.invalid, .bad { color: var(--bad); }
-h1.no-difference, h1.inconclusive { color: var(--open); }
+h1.no-difference, h1.inconclusive, h1.trial { color: var(--open); }
 blockquote { font-size: 21px; line-height: 1.42; margin: 0 0 24px; max-width: 44em; }
 blockquote.void { color: var(--soft); font-size: 17px; }
 .reasons { border-left: 3px solid var(--bad); padding: 8px 14px 8px 30px; margin: 0 0 22px; background: var(--wash); }
@@ -77,22 +77,21 @@ th:first-child { text-align: left; font-weight: 500; }
 .v5 { --c: var(--v5); } .v6 { --c: var(--v6); } .vx { --c: var(--vx); }
 .named { color: var(--c); } .told { font-size: 13.5px; padding-left: 18px; margin: 6px 0; max-width: none; }
 
-.effects { width: 100%; }
-.effects th, .effects td { padding: 1px 14px 1px 0; vertical-align: middle; height: 24px; }
-.effects thead th, .effects thead td { vertical-align: bottom; text-align: left; }
-.effects thead th:nth-child(3) { text-align: right; }
-.effects tbody th { vertical-align: top; padding-top: 4px; white-space: normal; width: 17%; line-height: 1.3; }
-.effects tbody tr:first-child > * { padding-top: 5px; } .effects tbody tr:last-child > * { padding-bottom: 5px; }
-.effects tbody { border-bottom: 1px solid var(--rule); }
-.effects b { font-weight: 600; } .effects th small { display: inline-block; }
-.effects .judged { background: var(--wash); } .judged th { padding-left: 10px; }
-.judged th .decides { color: var(--v1); }
-.effects .cell, .effects .words { text-align: left; } .effects .cell { color: var(--c); }
-.effects .plot { width: 26%; padding-right: 18px; } .effects .ratio { text-align: left; }
-.effects .vx td { color: var(--faint); }
+.effects { width: 100%; margin: 6px 0 16px; }
+.effects th, .effects td { padding: 2px 12px 2px 0; vertical-align: middle; height: 26px; }
+.effects thead th, .effects thead td { vertical-align: bottom; height: auto; }
+.effects tbody th { font-weight: 500; text-align: left; } .effects tbody tr { border-bottom: 1px solid var(--rule); }
+.effects .judged { background: var(--wash); font-size: 15px; } .effects .judged th { padding-left: 8px; }
+.effects .judged tr:first-child { font-weight: 600; }
+.effects .decides { color: var(--v1); }
+.effects .plot, .effects .scale { min-width: 150px; width: 22%; } .effects .words { text-align: left; }
+.costs .plot, .costs .scale { min-width: 74px; width: 11%; } .costs .groups th { text-align: left; font-weight: 600; }
+.costs td:nth-child(6) { border-right: 1px solid var(--rule); } .costs td:nth-child(7) { padding-left: 6px; }
+.effects b { font-weight: 600; } .effects s { color: var(--faint); }
+details { margin: 10px 0; } summary { cursor: pointer; color: var(--v1); }
 .forest { display: block; overflow: visible; } .forest text { font-size: 11.5px; fill: var(--faint); }
 .forest .grid { stroke: var(--rule); } .forest .one { stroke: var(--soft); }
-.interval { stroke: var(--c); stroke-width: 2.5; } .weak .interval { stroke-width: 1.5; }
+.interval { stroke: var(--c); stroke-width: 2.5; } .noise { stroke: var(--vx); stroke-width: 2; }
 .dot { fill: var(--paper); stroke: var(--c); stroke-width: 1.8; } .dot.clear { fill: var(--c); }
 .forest .arrow { fill: var(--c); font-size: 14px; }
 
@@ -118,15 +117,6 @@ i.swatch.finished { background: var(--v1); opacity: 0.75; }
   main { padding: 22px 16px 60px; }
   h1 { font-size: 34px; } blockquote { font-size: 18px; }
   main > header dl { display: block; } main > header dt { margin-top: 8px; }
-  .effects, .effects tbody, .effects thead, .effects thead .scale { display: block; }
-  .effects thead tr { display: block; } .effects thead th { display: none; }
-  .effects tbody tr { display: grid; grid-template-columns: auto 1fr; gap: 0 14px; padding: 2px 0; }
-  .effects tbody { padding: 6px 0; } .effects .judged { padding: 6px 10px; margin: 0 -10px; }
-  .effects .judged th { padding-left: 0 !important; }
-  .effects th, .effects td { height: auto; width: auto !important; padding: 0 0 1px !important; }
-  .effects tbody th, .effects .plot { grid-column: 1 / -1; }
-  .effects td:empty, .effects .v0 .plot { display: none; }
-  .effects .words { text-align: right; white-space: normal; }
   svg .in { display: none; }
 }
 @media print {

@@ -1,4 +1,4 @@
-"""Makes the reports of a run directory from its result.json and shapes.json."""
+"""Makes the reports of a run, or of a series of runs, from result.json and shapes.json of each."""
 
 from __future__ import annotations
 
@@ -6,51 +6,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.experiment import shapes
-from rig.experiment.check import check, warnings
-from rig.experiment.compare import Row, compare
-from rig.experiment.result import Result, load
-from rig.experiment.verdict import Verdict, judge
-from rig.report import html, markdown, plot, table
-from rig.report.sentence import quotable
+from rig.experiment.check import check_all
+from rig.experiment.compare import compare
+from rig.experiment.result import FILE, SERIES, Result, load_all
+from rig.experiment.verdict import judge
+from rig.report import html, markdown, plot, terminal
+from rig.report.conclusion import Conclusion
 
 REPORT, PAGE, PICTURE = "report.md", "report.html", "plot.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a run came to, and the text that a terminal shows of it."""
-
-    result: Result
-    rows: list[Row]
-    verdict: Verdict
+class Report(Conclusion):
+    """What a run or a series came to, and the text that a terminal shows of it."""
 
     @property
     def summary(self) -> str:
-        """The table, the quotable sentence, the verdict."""
-        parts = [f"{self.result.experiment.name}: {self.verdict.word}. {self.verdict.because}"]
-        if self.rows:
-            shown = [table.as_text(block.titles, block.lines) for block in table.blocks(self.result, self.rows)]
-            parts = [*shown, quotable(self.result, self.rows), *parts]
-        parts += [f"threshold {'kept' if held.kept else 'missed'}: {held.said}" for held in self.verdict.thresholds]
-        parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in self.verdict.invalid]
-        parts += [f"mind: {said}." for said in warnings(self.result)]
-        return "\n\n".join(parts)
+        """The verdict, the tables, what is to be minded."""
+        return terminal.summary(self)
 
 
-def conclude(result: Result) -> Report:
-    """Compare, check and judge."""
-    rows = compare(result)
-    return Report(result=result, rows=rows, verdict=judge(result, rows, check(result)))
+def conclude(*results: Result) -> Report:
+    """Compare, check and judge one run, or several independent ones of the same experiment."""
+    rows = compare(results)
+    return Report(results=results, rows=rows, verdict=judge(results, rows, check_all(results)))
 
 
 def write_report(directory: Path) -> Report:
-    """(Re)write report.md, report.html and the plot of a run directory. BadInput if it has no result.json to read."""
-    concluded = conclude(load(directory))
-    drawn = shapes.load(directory)
+    """(Re)write report.md, report.html and the plot of a run's directory, or of a series' and of each of its runs.
+
+    Of a series' page the figures that are made from single tasks are those of the first run. BadInput if there is no
+    result.json to read.
+    """
+    for result in directory.glob(f"{SERIES}*/{FILE}"):
+        write_report(result.parent)
+    concluded = conclude(*load_all(directory))
+    drawn = shapes.load(directory if (directory / FILE).exists() else directory / f"{SERIES}1")
     if concluded.rows:
-        title = f"{concluded.result.experiment.claim}: {concluded.verdict.word}"
-        plot.draw(concluded.result, concluded.rows, directory / PICTURE, title)
-    text = markdown.report(concluded.result, concluded.rows, concluded.verdict, PICTURE)
-    (directory / REPORT).write_text(text)
-    (directory / PAGE).write_text(html.page(concluded.result, concluded.rows, concluded.verdict, drawn))
+        title = f"{concluded.experiment.claim}: {concluded.verdict.word}"
+        plot.draw(concluded, directory / PICTURE, title)
+    (directory / REPORT).write_text(markdown.report(concluded, PICTURE))
+    (directory / PAGE).write_text(html.page(concluded, drawn))
     return concluded
