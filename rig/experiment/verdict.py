@@ -21,7 +21,7 @@ TRIAL_ROUNDS = 4  # with fewer rounds a run shows that it works, and judges noth
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A threshold and the ratio that was held against it; None where there is none, which keeps no threshold."""
+    """A threshold and the ratio that was held against it; None where none may be used, which keeps no threshold."""
 
     threshold: Threshold
     ratio: Interval | None
@@ -39,7 +39,11 @@ class Held:
         """The threshold and what was seen, in words."""
         bounds = [("at most", self.threshold.at_most), ("at least", self.threshold.at_least)]
         wanted = " and ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
-        seen = f"{self.ratio.ratio:.3f} [{self.ratio.low:.3f}, {self.ratio.high:.3f}]" if self.ratio else "no ratio"
+        seen = (
+            f"{self.ratio.ratio:.3f} [{self.ratio.low:.3f}, {self.ratio.high:.3f}]"
+            if self.ratio
+            else "no ratio that may be used"
+        )
         title = named(self.threshold.measure).title
         return f"{title} of {self.threshold.variant!r} to the baseline's: {wanted}; seen: {seen}"
 
@@ -87,8 +91,15 @@ def judge(results: Sequence[Result], rows: Sequence[Row], invalid: Sequence[Inva
         if sum(len(result.whole_rounds) for result in results) < TRIAL_ROUNDS:
             because = f"{because}. Fewer than {TRIAL_ROUNDS} rounds judge nothing; with more it would be: {word}"
             word = TRIAL
-    held = [Held(threshold=each, ratio=ratio_of(rows, each.measure, each.variant)) for each in experiment.thresholds]
+    held = [_held(each, rows, invalid) for each in experiment.thresholds]
     return Verdict(word=word, because=because, invalid=invalid, thresholds=held)
+
+
+def _held(threshold: Threshold, rows: Sequence[Row], invalid: Sequence[Invalid]) -> Held:
+    """Return a threshold with the ratio that is held against it: none where that may not be used."""
+    if unusable(invalid, threshold.measure):
+        return Held(threshold=threshold, ratio=None)
+    return Held(threshold=threshold, ratio=ratio_of(rows, threshold.measure, threshold.variant))
 
 
 def _word(wanted: Expectation, ratio: Interval, rows: Sequence[Row]) -> tuple[str, str]:

@@ -74,20 +74,10 @@ def test_a_window_has_its_first_moment_and_not_its_last(ledger: Stamped) -> None
     assert values["waiting"] == pytest.approx(100 * stats.share(0, 20))
 
 
-@pytest.mark.parametrize(
-    ("count", "there"),
-    [
-        (19, []),
-        (20, ["p50"]),
-        (199, ["p50"]),
-        (200, ["p50", "p95"]),
-        (999, ["p50", "p95"]),
-        (1000, ["p50", "p95", "p99"]),
-    ],
-)
-def test_a_percentile_needs_ten_tasks_beyond_it(ledger: Stamped, count: int, there: list[str]) -> None:
+@pytest.mark.parametrize(("count", "there"), [(19, 0), (20, 1), (199, 1), (200, 2), (999, 2), (1000, 3)])
+def test_a_percentile_needs_ten_tasks_beyond_it(ledger: Stamped, count: int, there: int) -> None:
     values = paced(ledger, spread(count), [5.0] * count)
-    assert [name for name in values if name.startswith("p") and name[1].isdigit()] == there
+    assert [name for name in ("p50", "p95", "p99") if name in values] == ["p50", "p95", "p99"][:there]
     assert BEYOND == 10
 
 
