@@ -17,9 +17,10 @@ ROUNDS = (6, 8, 16)
 ONE_IN = 200  # false alarms where the truth is exactly what is let pass
 
 
+@pytest.mark.parametrize("times", [1.4, 1 / 1.4])
 @pytest.mark.parametrize("kind", ["heavy", "normal", "skewed"])
-def test_the_simulation_raises_the_engines_alarms(kind: str) -> None:
-    logs = beginnings(kind, NOISE, 8)[:500] + math.log(1.4)
+def test_the_simulation_raises_the_engines_alarms(kind: str, times: float) -> None:
+    logs = beginnings(kind, NOISE, 8)[:500] + math.log(times)
     found = [stats.unsteady(each.tolist()) is not None for each in logs]
     assert alarms(logs) == np.mean(found)
     assert 0 < sum(found) < len(found)
