@@ -1,15 +1,17 @@
 """Puts runs on record, and writes the tables that quote them again.
 
     .venv/bin/python docs/record.py [RUN...]
-    .venv/bin/python docs/record.py --latest     # the last run of each experiment
+    .venv/bin/python docs/record.py --latest     # the last run or series of each experiment
 
-Each RUN, a directory below runs/, replaces docs/runs/<its experiment>/: its raw numbers, and the report made from
-them. Ledger, parquet and logs stay where they are. Then the marked blocks of docs/experiments.md, docs/method.md and
-README.md are made from the records in docs/runs/, whether or not a RUN was named.
+Each RUN, a directory below runs/ that holds a run or a series of runs, replaces docs/runs/<its experiment>/: the raw
+numbers of each run, and the report made from them. Ledger, parquet and logs stay where they are. Then the marked blocks
+of docs/experiments.md, docs/method.md and README.md are made from the records in docs/runs/, whether or not a RUN was
+named. A record that an earlier engine has measured is quoted with no numbers.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,33 +21,69 @@ from rig.errors import BadInput
 from rig.experiment.compare import words
 from rig.experiment.measure import named
 from rig.experiment.read_spec import load_experiment
-from rig.experiment.result import FILE, load
+from rig.experiment.record import ENGINE
+from rig.experiment.result import FILE, FORMAT, SERIES, load_all
 from rig.experiment.spec import Experiment
-from rig.experiment.verdict import INVALID
-from rig.report.write import PAGE, REPORT, Report, conclude, write_report
+from rig.report import facts
+from rig.report.lines import line
+from rig.report.write import PAGE, PICTURE, REPORT, Report, conclude, write_report
 from rig.selfbench import truth
 from rig.stack.paths import Checkout
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
 RECORDS = ROOT / "docs" / "runs"
+TRUTH = RECORDS / "truth"
 RAW = (FILE, "shapes.json", "environment.json")  # everything else of a record is made from these
 BEGIN, END = "<!-- from {}", "<!-- end -->"
 UNMEASURED = "not measured yet"
+WITHDRAWN = "measured with an earlier engine: withdrawn until measured again"
 
 
 def put_on_record(run: Path) -> Path:
-    """Copy what is kept of `run` to where records are, and make its report there. BadInput if it is no run."""
-    target = RECORDS / load(run).experiment.name
+    """Copy what is kept of a run, or of the runs of a series, to where records are, and make the report there.
+
+    BadInput if it is no run.
+    """
+    target = target_of(load_all(run)[0].experiment)
     if run.resolve() != target:
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for name in RAW:
-            if (run / name).exists():
-                shutil.copy(run / name, target)
+        for part in parts_of(run):
+            own = target / part.relative_to(run)
+            own.mkdir(parents=True)
+            for name in RAW:
+                if (part / name).exists():
+                    shutil.copy(part / name, own)
     write_report(target)
-    (target / PAGE).unlink()  # large, and `rig report docs/runs/NAME` makes it again
+    for part in parts_of(target):  # large, and `rig report docs/runs/NAME` makes them again
+        for name in (PAGE,) if part == target else (PAGE, REPORT, PICTURE):
+            (part / name).unlink(missing_ok=True)
+    (target / PAGE).unlink(missing_ok=True)
     return target
+
+
+def target_of(experiment: Experiment) -> Path:
+    """Return where the record of an experiment is: those of `rig selfbench truth` are together in a folder."""
+    ours = experiment.path.parent == truth.FOLDER
+    return TRUTH / experiment.path.stem if ours else RECORDS / experiment.name
+
+
+def parts_of(directory: Path) -> list[Path]:
+    """Return the directories that hold a result: that of a run itself, or those of a series' runs."""
+    if (directory / FILE).exists():
+        return [directory]
+    return sorted(path.parent for path in directory.glob(f"{SERIES}*/{FILE}"))
+
+
+def whole(part: Path) -> Path:
+    """Return the directory of the record to which that of a run belongs: its own, or that of its series."""
+    return part.parent if part.name.startswith(SERIES) else part
+
+
+def current(directory: Path) -> bool:
+    """Whether a record was measured with the engine as it is: of an older format not even that is read."""
+    found = [json.loads((part / FILE).read_text()) for part in parts_of(directory)]
+    return bool(found) and all((each.get("format"), each.get("engine")) == (FORMAT, ENGINE) for each in found)
 
 
 def experiments() -> list[Experiment]:
@@ -55,20 +93,26 @@ def experiments() -> list[Experiment]:
 
 
 def report_of(experiment: Experiment) -> Report | None:
-    """Return what the experiment's record comes to; None while there is no record."""
-    directory = RECORDS / experiment.name
-    return conclude(load(directory)) if (directory / FILE).exists() else None
+    """Return what the experiment's record says; None while there is no record of this engine."""
+    directory = target_of(experiment)
+    return conclude(*load_all(directory)) if current(directory) else None
+
+
+def missing(directory: Path) -> str:
+    """Say why there is no record to be quoted."""
+    return WITHDRAWN if parts_of(directory) else UNMEASURED
 
 
 def overview() -> Iterator[str]:
-    """One row an experiment: what is claimed, what was expected before, what came of it."""
+    """One row an experiment: what is claimed, what was expected before, what was found."""
     yield "| experiment | claim | expected | outcome |"
     yield "| --- | --- | --- | --- |"
     for experiment in experiments():
         report = report_of(experiment)
         file = f"[{experiment.name}](../{experiment.path})"
         claim = f"{experiment.claim} ([source]({experiment.source}))"
-        yield f"| {file} | {claim} | {expected(experiment)} | {outcome(report) if report else UNMEASURED} |"
+        found = outcome(report) if report else missing(target_of(experiment))
+        yield f"| {file} | {claim} | {expected(experiment)} | {found} |"
 
 
 def expected(experiment: Experiment) -> str:
@@ -85,59 +129,63 @@ def expected(experiment: Experiment) -> str:
 
 def outcome(report: Report) -> str:
     """Say the verdict and what it rests on: of an invalid run the reason, since its numbers say nothing."""
-    experiment, verdict = report.result.experiment, report.verdict
-    judged = dict(judged_ratios(report)).get(experiment.expectation.variant, verdict.because)
-    rounds = len(report.result.by_cell("execution_rate")[experiment.baseline.name])
-    return f"**{verdict.word}**: {judged} ({rounds} rounds, [report](runs/{experiment.name}/{REPORT}))"
+    experiment, verdict = report.experiment, report.verdict
+    judged = dict(judged_ratios(report)).get(experiment.expectation.variant)
+    said = f"{judged[0]}, {judged[1]}" if judged else verdict.because
+    runs = len(report.results)
+    size = f"{runs} runs, {report.rounds} rounds" if runs > 1 else f"one run, {report.rounds} rounds"
+    how = f"{size}, {facts.date(report.result)}, engine {report.result.engine}"
+    return f"**{verdict.word}**: {said} ({how}, [report](runs/{experiment.name}/{REPORT}))"
 
 
-def judged_ratios(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield each variant but the first, and in words how it compares with that in the judged measure.
+def judged_ratios(report: Report) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each variant but the first, and how it compares with that in the judged measure: in words, and how far.
 
-    None of an invalid run.
+    None of a run in which that measure may not be used.
     """
-    if report.verdict.word == INVALID:
+    row, experiment = report.judged, report.experiment
+    if row is None or not report.valid:
         return
-    experiment = report.result.experiment
-    measure = experiment.expectation.measure
-    row = next((row for row in report.rows if row.measure == measure), None)
     for variant in experiment.variants[1:]:
-        if row and variant.name in row.ratios:
-            yield variant.name, words(measure, row.ratios[variant.name])
+        ratio = row.ratios.get(variant.name)
+        if ratio:
+            shown = line(row, experiment.baseline.name, variant.name, report.verdict.invalid)
+            said = words(row.measure, ratio, row.noise_floor)
+            yield variant.name, (said, f"{shown.difference} {shown.unit}".rstrip())
 
 
 def variants() -> Iterator[str]:
     """One row a variant: how it compares with the first of its experiment in the measure that was judged."""
-    yield "| experiment | measure | variant | compared with | outcome |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| experiment | measure | variant | compared with | difference [95%] | outcome |"
+    yield "| --- | --- | --- | --- | ---: | --- |"
     for experiment in experiments():
         report = report_of(experiment)
-        title = named(experiment.expectation.measure).title
-        for name, said in judged_ratios(report) if report else ():
-            yield f"| {experiment.name} | {title} | `{name}` | `{experiment.baseline.name}` | {said} |"
+        title, base = named(experiment.expectation.measure).title, experiment.baseline.name
+        if report is None:
+            yield f"| {experiment.name} | {title} | – | `{base}` | – | {missing(target_of(experiment))} |"
+        for name, (said, apart) in judged_ratios(report) if report else ():
+            yield f"| {experiment.name} | {title} | `{name}` | `{base}` | {apart} | {said} |"
 
 
 def bench() -> Iterator[str]:
-    """What `make bench` printed: the sentence, the table and the verdict of the first experiment's report."""
-    lines = (RECORDS / "ignore_result" / REPORT).read_text().splitlines()
-    yield next(line for line in lines if line.startswith("> "))
+    """What `make bench` prints: verdict and sentence, judged row and costs of the first experiment's report."""
+    directory = RECORDS / "ignore_result"
+    if not current(directory):
+        yield f"({missing(directory)})"
+        return
+    lines = (directory / REPORT).read_text().splitlines()
+    yield next(each for each in lines if each.startswith("- **Verdict:**"))
     yield ""
-    first = next(place for place, line in enumerate(lines) if line.startswith("|"))
-    for line in lines[first:]:
-        if not line.startswith("|"):
-            break
-        yield line
-    yield ""
-    yield next(line for line in lines if line.startswith("- **Verdict:**"))
+    yield from lines[2 : next(place for place, each in enumerate(lines) if each.startswith("!["))][:-1]
 
 
 def known() -> Iterator[str]:
-    """What the experiment whose answer is known came to."""
-    directory = RECORDS / "truth"
-    if not (directory / FILE).exists():
-        yield UNMEASURED
-        return
-    yield from truth.table(load(directory))
+    """What was found of the differences that are known."""
+    records = [path for path in TRUTH.glob("*/") if parts_of(path)]
+    if records and all(map(current, records)):
+        yield from truth.table(TRUTH)
+    else:
+        yield WITHDRAWN if records or parts_of(TRUTH) else UNMEASURED
 
 
 # Of each document the blocks that are made, by what stands in the mark before them.
@@ -162,15 +210,18 @@ def renewed(document: Path) -> str:
 
 
 def latest() -> list[str]:
-    """Return the last run of each committed experiment that has been run here; run directories begin with the time."""
-    runs = [sorted((ROOT / "runs").glob(f"*-{experiment.name}-??????/{FILE}")) for experiment in experiments()]
-    return [str(found[-1].parent) for found in runs if found]
+    """Return the last run or series of each committed experiment here; run directories begin with the time."""
+    found = []
+    for experiment in experiments():
+        runs = [run for run in sorted((ROOT / "runs").glob(f"*-{experiment.name}-??????")) if parts_of(run)]
+        found += runs[-1:]
+    return [str(run) for run in found]
 
 
 def problems_of(run: Path) -> list[str]:
     """Return why the result of `run` cannot be read."""
     try:
-        load(run)
+        load_all(run)
     except BadInput as error:
         return list(error.problems)
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -17,6 +18,10 @@ from rig.stack import engine, start
 from rig.stack.docker import docker
 
 CLOCK_SPREAD = "clock spread (ms)"
+MEASURING_CODE = "measuring code"
+# What decides numbers, of the checkout: files, and folders of which the files that end so.
+DECIDING = ("rig/experiment", "rig/load", "rig/instrument", "rig/ledger/writer.py", "services/app")
+SOURCES = (".py", ".c")
 
 
 def describe(
@@ -42,9 +47,25 @@ def describe(
         "compose": engine.compose_version() or "",
         "load before": round(load_before, 2),
         "revision": _revision(root),
+        MEASURING_CODE: measuring_code(root),
         "versions": dict(versions),
         "images": {name: image for site in sites for name, image in sorted(_images(site).items())},
     }
+
+
+def measuring_code(root: Path) -> str:
+    """Return a digest of the code that decides numbers, without lines that are blank or a comment.
+
+    Records of different digests were measured by different code, whatever version it says it is:
+    tests/contract/test_records.py.
+    """
+    found = hashlib.sha256()
+    for path in sorted(path for name in DECIDING for path in [root / name, *(root / name).rglob("*")]):
+        if path.is_file() and path.suffix in SOURCES:
+            lines = (line.rstrip() for line in path.read_text().splitlines())
+            code = [line for line in lines if line and not line.lstrip().startswith(("#", "//"))]
+            found.update("\n".join([str(path.relative_to(root)), *code, ""]).encode())
+    return found.hexdigest()[:16]
 
 
 def clock_spread_ms(segments: Sequence[Segment]) -> float:

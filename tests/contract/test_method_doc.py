@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from rig.experiment import check, stats
-from rig.experiment.read_spec import load_experiment
 from rig.experiment.record import FOREIGN_LIMIT
-from rig.experiment.result import FILE, load
+from rig.experiment.result import load_all
 from rig.experiment.search import FLOOR, PROBES
 from rig.experiment.spec import Experiment, Kind, Load
 from rig.experiment.turn import WARM_TASKS
 from rig.selfbench import truth
 from rig.stack.paths import Checkout
+from tests.records import CURRENT, ROOT, record
 
-ROOT = Path(__file__).parents[2]
 PROSE = " ".join((ROOT / "docs" / "method.md").read_text().split())
-RECORD = ROOT / "docs" / "runs" / "truth"
 WORDS = {5: "five", 15: "fifteen", 16: "sixteen", 0.1: "a tenth"}
 DEFAULT = Load(kinds=(Kind(task="app.noop"),))
 ROUNDS = Experiment.__dataclass_fields__["rounds"].default
@@ -27,7 +24,8 @@ ROUNDS = Experiment.__dataclass_fields__["rounds"].default
 SAID = [
     f"{WARM_TASKS} tasks, not measured",
     f"{DEFAULT.users} users publish {DEFAULT.backlog:,} tasks",
-    f"an open-loop load for {DEFAULT.seconds:g} s",
+    f"an open-loop load for {DEFAULT.seconds:g} s, after a run-in of {DEFAULT.run_in:g} s",
+    f"whose end-to-end time is above `wait_ms` ({DEFAULT.wait_ms:g})",
     f"a share ({DEFAULT.share:.0%}) of what",
     f"{WORDS[PROBES]} more paced loads",
     f"between {WORDS[FLOOR]} of the cell's drain rate and all of it",
@@ -42,7 +40,7 @@ SAID = [
     f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)",
     f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
     f"more than {check.CLOCK_LIMIT_MS:g} ms apart",
-    f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance stops one run in a thousand)",
+    f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
     f"an interval of {truth.SURE:.1%} does not hold the truth",
 ]
 
@@ -52,8 +50,8 @@ def test_the_method_is_described_with_the_engines_own_numbers(said: str) -> None
     assert said in PROSE
 
 
-@pytest.mark.skipif(not (RECORD / FILE).exists(), reason="not measured yet")
-def test_the_record_of_known_differences_was_measured_with_the_file_as_it_is() -> None:
-    measured = load(RECORD).experiment
-    now = load_experiment(ROOT / truth.FILE, Checkout(root=ROOT, settings={}).topologies())
-    assert measured == replace(now, path=Path(truth.FILE)), "truth.toml has changed since: rig selfbench truth"
+@pytest.mark.parametrize("name", [name for name in truth.NAMES if record.TRUTH / name in CURRENT])
+def test_the_record_of_known_differences_was_measured_with_the_file_as_it_is(name: str) -> None:
+    (measured,) = (result.experiment for result in load_all(record.TRUTH / name))
+    now = replace(truth.experiment(name, Checkout(root=ROOT, settings={})), rounds=measured.rounds)
+    assert measured == now, f"{now.path} has changed since: rig selfbench truth"
