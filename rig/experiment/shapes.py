@@ -126,10 +126,13 @@ class _Gathered:
             flow = self.flow[turn.number]
             for bins, stamps in ((flow.published, tasks.published), (flow.finished, tasks.finished)):
                 self._count(bins, stamps[chosen & (stamps != 0)] - _begin_ns(turn))
-            self._keep(turn, tasks, paced)
+            window = turn.phases.get(PACED)
+            if window:  # without it, there is no paced load; what was planned before it is the run-in
+                inside = (tasks.planned >= window.started_ns) & (tasks.planned < window.ended_ns)
+                self._keep(turn, tasks, paced & inside)
 
     def _keep(self, turn: Turn, tasks: Tasks, paced: npt.NDArray[np.bool_]) -> None:
-        """Keep the stamps of a turn's paced tasks, all together and, where there are several kinds, by kind."""
+        """Keep the stamps of the tasks of a turn's window, all together and, where there are several kinds, by kind."""
         rows = np.column_stack([getattr(tasks, name)[paced] for name in _STAMPS])
         self._paced.setdefault("", []).append((turn.round, rows))
         if len(self._load.kinds) > 1:

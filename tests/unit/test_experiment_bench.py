@@ -40,7 +40,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def site(tmp_path: Path) -> bench.Site:
     files = [Path(f"/x/{name}.yaml") for name in ("broker", "unchecked", "cells")]
-    own = [cells.Cell(name=each.name, variant=each, ledger=tmp_path) for each in (ONE, TWO)]
+    own = [cells.Cell(name=each.name, code=each.name, variant=each, ledger=tmp_path) for each in (ONE, TWO)]
     return bench.Site(topology="rabbitmq", compose=Compose(project="p", files=files), cells=own)
 
 
@@ -77,7 +77,7 @@ def exists(queue: str, connection: Connection) -> bool:
 
 
 def test_every_queue_is_declared_that_a_worker_of_the_cell_knows(tmp_path: Path) -> None:
-    cell = cells.Cell(name="two", variant=TWO, ledger=tmp_path)
+    cell = cells.Cell(name="two", code="c1", variant=TWO, ledger=tmp_path)
     app = Celery(broker="memory://", set_as_current=False)
     app.conf.update(cell.settings())
     with app.connection_for_write() as connection:

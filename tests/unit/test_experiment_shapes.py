@@ -74,7 +74,7 @@ def task(at: int, *, lasting: int = 7 * MS) -> list[int]:
 
 def test_a_task_s_time_is_told_stage_by_stage(tmp_path: Path) -> None:
     stages = [1, 2, 3, 4, 5, 6, 7]  # ms
-    stamps = [12 * S]
+    stamps = [3 * S]
     for stage in stages:
         stamps.append(stamps[-1] + stage * MS)
     found = shapes_after(tmp_path, [turn(0)], {post_number(0, PACED): [stamps, stamps]}).stack["stored"][""]
@@ -83,7 +83,7 @@ def test_a_task_s_time_is_told_stage_by_stage(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_has_the_message_before_the_publisher_knows_leaves_no_negative_stage(tmp_path: Path) -> None:
-    planned, sent, received = 12 * S, 12 * S + MS, 12 * S + 3 * MS
+    planned, sent, received = 3 * S, 3 * S + MS, 3 * S + 3 * MS
     stamps = [planned, sent, sent + 9 * MS, received, received + MS, received + 2 * MS, 0, received + 3 * MS]
     found = shapes_after(tmp_path, [turn(0)], {post_number(0, PACED): [stamps]}).stack["stored"][""]
     assert [found.us[stage] for stage in STAGES] == [1000, 2000, 0, 1000, 1000, 0, 1000]
@@ -94,7 +94,7 @@ def test_a_worker_that_has_the_message_before_the_publisher_knows_leaves_no_nega
 def test_stages_add_up_to_the_mean_latency(tmp_path_factory: pytest.TempPathFactory, tasks: list[list[int]]) -> None:
     rows = []
     for gaps in tasks:
-        row = [12 * S]
+        row = [3 * S]
         for gap in gaps:
             row.append(row[-1] + gap)
         rows.append(row)
@@ -109,9 +109,9 @@ def test_stages_add_up_to_the_mean_latency(tmp_path_factory: pytest.TempPathFact
 
 
 def test_percentiles_are_where_they_are_said_to_be_and_the_tail_has_its_round(tmp_path: Path) -> None:
-    first = [task(12 * S, lasting=(1 + index) * MS) for index in range(899)]  # 1 to 899 ms
-    first.append(task(12 * S, lasting=1000 * MS))
-    second = [task(22 * S, lasting=(900 + index) * MS) for index in range(100)]  # 900 to 999 ms: most of the tail
+    first = [task(3 * S, lasting=(1 + index) * MS) for index in range(899)]  # 1 to 899 ms
+    first.append(task(3 * S, lasting=1000 * MS))
+    second = [task(13 * S, lasting=(900 + index) * MS) for index in range(100)]  # 900 to 999 ms: most of the tail
     posts = {post_number(0, PACED): first, post_number(1, PACED): second}
     found = shapes_after(tmp_path, [turn(0), turn(1, round=2)], posts).latency["stored"][""]
     by_point = dict(zip(POINTS, found.ms, strict=True))
@@ -133,15 +133,23 @@ def test_flow_counts_each_task_in_the_bin_where_it_was_published_and_finished(tm
     assert [index for index, count in enumerate(flow.finished) if count] == [15, 21]
 
 
+def test_the_run_in_is_in_the_flow_and_in_no_latency(tmp_path: Path) -> None:
+    before, after = task(3 * S - MS, lasting=900 * MS), task(4 * S, lasting=900 * MS)
+    found = shapes_after(tmp_path, [turn(0)], {post_number(0, PACED): [before, task(3 * S), after]})
+    latency, stack = found.latency["stored"][""], found.stack["stored"][""]
+    assert (latency.count, latency.most_ms, stack.count, stack.partial) == (1, 7, 1, 0)
+    assert sum(found.flow[0].published) == sum(found.flow[0].finished) == 3
+
+
 def test_warm_up_discarded_turns_and_children_are_left_out(tmp_path: Path) -> None:
     turns = [turn(0, round=0), turn(1, discarded=True), turn(2)]
-    posts = {post_number(number, PACED): [task((12 + 10 * number) * S)] for number in range(3)}
+    posts = {post_number(number, PACED): [task((3 + 10 * number) * S)] for number in range(3)}
     child, parents = task_ids("abcdef01", post_number(2, PACED), 7)(), Writer(tmp_path, "worker-child")
     words, base = parents.claim_send(child, parents.kind("app.child", "q"))
-    words[base + record.SENT], words[base + record.PUBLISHED] = 32 * S, 32 * S + MS
+    words[base + record.SENT], words[base + record.PUBLISHED] = 23 * S, 23 * S + MS
     words[base + record.PARENT] = int.from_bytes(b"parentid", "little")
     words, base = parents.claim_run(child, parents.kind("app.child", "q"))
-    words[base + record.STARTED], words[base + record.FINISHED] = 32 * S + 2 * MS, 32 * S + 3 * MS
+    words[base + record.STARTED], words[base + record.FINISHED] = 23 * S + 2 * MS, 23 * S + 3 * MS
     found = shapes_after(tmp_path, turns, posts)
     assert found.latency["stored"][""].count == 1
     assert list(found.flow) == [2]
@@ -152,8 +160,8 @@ def test_kinds_are_told_apart_by_the_sequence_that_the_seed_of_the_round_gave(tm
     load = Load(kinds=(Kind(name="short", task="app.a", share=0.75), Kind(name="long", task="app.a", share=0.25)))
     run = result([turn(0, round=3)])
     run = replace(run, experiment=replace(run.experiment, load=load))
-    kinds = list(islice(sequence([0.75, 0.25], run.seed + 3), 200))
-    write(tmp_path, {post_number(0, PACED): [task(12 * S, lasting=(900 if kind else 7) * MS) for kind in kinds]})
+    kinds = list(islice(sequence([0.75, 0.25], run.seed_of(3)), 200))
+    write(tmp_path, {post_number(0, PACED): [task(3 * S, lasting=(900 if kind else 7) * MS) for kind in kinds]})
     found = shapes_of(run, {"stored": read_ledger(tmp_path)}, tmp_path)
     latency, stack = found.latency["stored"], found.stack["stored"]
     assert {kind: each.count for kind, each in latency.items()} == {"": 200, "short": 150, "long": 50}
@@ -162,8 +170,8 @@ def test_kinds_are_told_apart_by_the_sequence_that_the_seed_of_the_round_gave(tm
 
 
 def test_a_task_that_never_finished_is_counted_as_missing_from_the_stack(tmp_path: Path) -> None:
-    unfinished = [*task(12 * S)[:4], 0, 0, 0, 0]
-    found = shapes_after(tmp_path, [turn(0)], {post_number(0, PACED): [task(12 * S), unfinished]})
+    unfinished = [*task(3 * S)[:4], 0, 0, 0, 0]
+    found = shapes_after(tmp_path, [turn(0)], {post_number(0, PACED): [task(3 * S), unfinished]})
     assert (found.stack["stored"][""].count, found.stack["stored"][""].partial) == (1, 1)
     assert found.latency["stored"][""].count == 1
 
@@ -175,7 +183,7 @@ def test_a_cell_without_tasks_has_no_shapes_and_that_is_no_error(tmp_path: Path)
 
 def test_shapes_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
     assert shapes.load(tmp_path) is None
-    found = shapes_after(tmp_path / "ledger", [turn(0)], {post_number(0, PACED): [task(12 * S)]})
+    found = shapes_after(tmp_path / "ledger", [turn(0)], {post_number(0, PACED): [task(3 * S)]})
     shapes.save(found, tmp_path)
     assert shapes.load(tmp_path) == found
 

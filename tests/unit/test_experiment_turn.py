@@ -164,7 +164,7 @@ def test_one_that_never_is_ready_says_why_in_words(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (400, {"problems": ["turn: missing", "kinds: missing"]}, "the generator answered: turn: missing; kinds: missing"),
+        (400, {"problems": ["turn: missing", "users: 0"]}, "the generator answered: turn: missing; users: 0"),
         (500, b"<html>\xff oops", "the generator answered: <html>� oops"),
         (400, [1], "the generator answered: [1]"),
         (400, {"problems": [1]}, 'the generator answered: {"problems": [1]}'),
