@@ -117,6 +117,8 @@ def test_what_was_wrong_has_a_row_for_each_of_the_findings_and_no_cell_is_empty(
 def test_what_the_page_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", TEXT):
         assert (PAGE.parent / target).exists(), target
+    for path in re.findall(r"`(tests/[^`]+)`", TEXT):
+        assert (PAGE.parents[1] / path).exists(), path
     for anchor in re.findall(r"\]\(#([^)]+)\)", TEXT):
         titles = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
         assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
