@@ -64,7 +64,9 @@ def _row(results: Sequence[Result], measure: str) -> Row | None:
         pairs = [([each[name] for name in against], each[cell]) for each in columns]
         differences[cell] = stats.difference_of([stats.differences(*pair) for pair in pairs], confidence)
         if {cell, *against} <= positive:
-            ratios[cell] = stats.ratio_of_logs([stats.log_ratios(*pair) for pair in pairs], confidence)
+            logs = [stats.log_ratios(*pair) for pair in pairs]
+            if any(map(any, logs)):  # the same to the digit in every round is a count of none, and no ratio
+                ratios[cell] = stats.ratio_of_logs(logs, confidence)
     means = {cell: _mean([value for each in columns for value in each[cell]], cell in positive) for cell in cells}
     return Row(measure=measure, means=means, ratios=ratios, differences=differences)
 
