@@ -29,8 +29,7 @@ MANY = ("one", "two", "three", "four", "five", "six", "seven")
 
 def page(run: Result, with_shapes: bool = True) -> str:
     run = made_up_shapes.numbered(run)
-    report = conclude(run)
-    return html.page(run, report.rows, report.verdict, made_up_shapes.shapes(run) if with_shapes else None)
+    return html.page(conclude(run), made_up_shapes.shapes(run) if with_shapes else None)
 
 
 def classed(root: Element, name: str) -> list[Element]:
@@ -64,7 +63,13 @@ def test_a_page_is_whole_and_needs_no_other_file(run: Result, with_shapes: bool)
 def test_the_verdict_comes_first_with_sentence_claim_source_and_expectation() -> None:
     header = next(parsed(page(made_up.result())).iter("header"))
     assert said(next(header.iter("h1"))) == "ignore_result confirmed".replace(" ", "")
-    for part in ("80% faster [", "Ignoring pays", "https://docs.celeryq.dev/", "higher by at least 10%"):
+    for part in (
+        "82% faster [",
+        "+898 [+855, +942] tasks/s",
+        "Ignoring pays",
+        "https://docs.celeryq.dev/",
+        "higher by at least 10%",
+    ):
         assert part in said(header)
     assert next(header.iter("a")).attrib["href"] == "https://docs.celeryq.dev/"
 
@@ -77,15 +82,64 @@ def test_an_invalid_run_says_why_before_its_numbers_and_that_they_are_not_to_be_
     assert classed(header, "void")
 
 
-def test_every_effect_of_every_cell_has_its_line_the_judged_measure_first() -> None:
+def test_the_judged_measure_comes_first_then_costs_side_by_side_and_the_rest_is_folded() -> None:
     run = made_up_shapes.many(MANY, ("short", "long"))
-    blocks = list(classed(parsed(page(run)), "effects")[0].iter("tbody"))
-    assert len(blocks) == len(measures(run.experiment))
-    assert blocks[0].attrib["class"] == "judged"
-    assert said(blocks[0]).startswith("execution rate tasks/s decides the verdict")
-    for block in blocks:
-        assert [said(cell) for cell in classed(block, "cell")] == [*MANY, "one again (A/A)"]
-        assert len(classed(block, "dot")) == len(MANY)
+    root = parsed(page(run))
+    judged, costs, *rest = classed(root, "effects")
+    assert said(next(judged.iter("th"))) == "execution rate tasks/s decides the verdict"
+    assert [said(row[0]) for row in next(judged.iter("tbody"))] == ["seven", *MANY[1:-1]]
+    assert len(classed(judged, "dot")) == len(MANY) - 1
+    assert [said(cell) for cell in classed(costs, "groups")[0]] == ["", "paced (550 tasks/s)", "batch"]
+    assert len(next(costs.iter("tbody"))) == 6
+    assert len(classed(costs, "dot")) == 12
+    (folded,) = root.iter("details")
+    inside = classed(folded, "effects")
+    assert len(rest) == len(inside) == 2 * (len(MANY) - 1) - 1
+    shown = {said(heading) for each in inside for row in each.iter("tbody") for heading in row.iter("th")}
+    titles = {
+        f"{each.title} {each.unit}".strip() for name, each in measures(run.experiment).items() if "_cpu" not in name
+    }
+    assert titles - {"execution rate tasks/s"} <= shown
+
+
+def test_no_ratio_is_shown_without_the_difference_beside_it() -> None:
+    for shown in classed(parsed(page(made_up.result())), "effects"):
+        *_, heads = next(shown.iter("thead"))
+        titles = [said(head) for head in heads]
+        places = [place for place, title in enumerate(titles) if title.startswith("ratio")]
+        assert places
+        assert all(titles[place - 1] == "difference [95%]" for place in places)
+
+
+def test_a_dot_is_filled_only_where_the_difference_is_beyond_the_noise() -> None:
+    costs = classed(parsed(page(made_up.result())), "costs")[0]
+    filled = {said(row[0]): len(classed(row, "clear")) for row in next(costs.iter("tbody"))}
+    arrows = {said(row[0]): len(classed(row, "arrow")) for row in next(costs.iter("tbody"))}
+    assert {part for part, count in filled.items() if count} == {"worker", "sum"}
+    assert {part for part, count in arrows.items() if count} == {"result store"}
+
+
+def test_rows_that_may_not_be_used_are_struck_out_with_the_reason_below() -> None:
+    run = made_up.result()
+    steep = {"stored": 0.0, "ignored": 0.3, "control": 0.0}
+    turns = [replace(turn, values={**turn.values, "paced_start": steep[turn.cell]}) for turn in run.turns]
+    root = parsed(page(replace(run, turns=turns)))
+    judged, costs, rest = classed(root, "effects")
+    assert not list(judged.iter("s"))
+    assert len(list(costs.iter("s"))) == 6 * 4
+    assert len(list(rest.iter("s"))) == 5 * 4
+    assert any("the beginning of the paced window" in said(note) for note in classed(root, "note"))
+    assert classed(root, "word")[0].attrib["class"] == "word confirmed"
+
+
+def test_a_page_of_a_series_names_its_runs_and_of_which_a_figure_is() -> None:
+    runs = [made_up_shapes.numbered(run) for run in made_up.series(3)]
+    root = parsed(html.page(conclude(*runs), made_up_shapes.shapes(runs[0])))
+    judged = classed(root, "effects")[0]
+    labels = [said(next(row.iter("th"))) for row in next(judged.iter("tbody"))]
+    assert labels == ["ignored, 3 runs together", "run 1", "run 2", "run 3"]
+    assert said(classed(root, "kicker")[0]).startswith("celery-rig · 3 independent runs: ")
+    assert sum(said(note).startswith("Run 1 of 3") for note in classed(root, "note")) == 3
 
 
 def test_each_kind_has_its_stack_and_its_latencies_and_each_cell_is_in_them() -> None:
@@ -116,7 +170,7 @@ def test_a_line_of_latencies_ends_where_its_tasks_do() -> None:
     places = {}
     for count in (100, 1000):
         found = made_up_shapes.shapes(run, count)
-        shown = parsed(html.page(run, report.rows, report.verdict, found))
+        shown = parsed(html.page(report, found))
         places[count] = float(classed(shown, "ring")[0].attrib["cx"])
         assert f"{count:,} tasks" in said(classed(shown, "told")[0])
     quarter = (926.0 - 58.0) / 4  # one decade of four
@@ -142,18 +196,16 @@ def test_the_worst_of_what_the_gate_looked_at_is_told_by_cell() -> None:
         "loop_lag_us": {"p50": 1.0, "p99": 700.0, "max": 9e4},
     }
     worse = {**answer, "cpu_seconds": 1.5}
-    bad = {"offered_rate": 500.0, "achieved_rate": 480.0, "lag_p99": 7.25}
+    bad = {"offered_rate": 500.0, "achieved_rate": 480.0, "lag_p99": 7.25, "paced_start": 1.0}
     turns = [
         replace(turn, sent={PACED: worse}, values={**turn.values, **bad}, foreign=0.21)
         if (turn.cell, turn.round) == ("ignored", 3)
         else replace(turn, sent={PACED: answer})
         for turn in run.turns
     ]
-    lines = {line[0]: line[1:] for line in facts.conditions(replace(run, turns=turns))[1]}
-    assert lines["ignored"] == ["96.0%", "7.2 ms", "0.7 ms", "75%", "21%"]
-    assert lines["stored"] == ["99.8%", "0.8 ms", "0.7 ms", "25%", "0%"]
-    older = facts.conditions(run)[1][0]
-    assert older[3:5] == ["–", "–"]
+    lines = {line[0]: line[1:] for line in facts.conditions([replace(run, turns=turns)])[1]}
+    assert lines["ignored"] == ["96.0%", "7.2 ms", "0.7 ms", "75%", "21%", "2.72", "–"]
+    assert lines["stored"] == ["99.8%", "0.8 ms", "0.7 ms", "25%", "0%", "–", "–"]
     assert "What the gate looked at" in page(run)
 
 
@@ -171,7 +223,8 @@ def test_thresholds_and_an_early_stop_are_told(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     report = write_report(tmp_path)
     shown = said(next(parsed((tmp_path / "report.html").read_text()).iter("header")))
-    for part in ("Threshold kept: CPU a task: worker", "Threshold missed: CPU a task: worker", "narrow enough"):
+    title = "CPU a task, paced: worker"
+    for part in (f"Threshold kept: {title}", f"Threshold missed: {title}", "narrow enough"):
         assert part.replace("Threshold ", "Threshold") in shown
     assert "**Threshold missed:**" in (tmp_path / "report.md").read_text()
     assert report.verdict.exit_code == 1
@@ -204,7 +257,7 @@ ratios = st.floats(0.001, 1000)
 def test_an_interval_is_drawn_in_order_and_inside_of_its_scale(one: float, two: float, three: float) -> None:
     low, ratio, high = sorted((one, two, three))
     interval = Interval(ratio=ratio, low=low, high=high, pairs=8)
-    drawn = parsed(effects.forest(interval, effects.ends([interval])))
+    drawn = parsed(effects.forest(interval, effects.ends([interval]), clear=interval.clear_of_one))
     bar = classed(drawn, "interval")[0].attrib
     dots = [float(each.attrib["cx"].rstrip("%")) for each in classed(drawn, "dot")]
     start, end = (float(bar[name].rstrip("%")) for name in ("x1", "x2"))
