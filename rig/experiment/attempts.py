@@ -28,7 +28,7 @@ def earlier(root: Path, experiment: Experiment) -> Mapping[str, int]:
     """Return how many earlier runs of `experiment` in the checkout at `root` came to which verdict."""
     wanted = identity(experiment)
     try:
-        lines = (root / FILE).read_text().splitlines()
+        lines = (root / FILE).read_text(errors="replace").splitlines()
     except OSError:
         return {}
     return Counter(said["word"] for line in lines if (said := _read(line)).get("experiment") == wanted)

@@ -1,6 +1,5 @@
 """What is kept of a run that ended before its time, and how the next life carries on."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ import pytest
 
 from rig.errors import BadInput
 from rig.experiment import check, launch, lives, result
-from rig.experiment.compare import compare, ratio_of
-from rig.experiment.progress import Progress
-from rig.experiment.record import BACKLOG, PACED, Turn, post_number
+from rig.experiment.record import BACKLOG, NUMBERS_A_TURN, PACED, Turn, post_number
 from rig.experiment.result import Result
-from rig.experiment.run import Run
-from rig.experiment.spec import Goal
+from rig.experiment.run import RATE_TURNS
+from rig.experiment.spec import Goal, Load
 from rig.ledger import record
 from rig.ledger.account import account
 from rig.ledger.reader import read_ledger
@@ -157,73 +154,20 @@ def test_the_next_life_begins_with_numbers_that_the_killed_one_cannot_have_used(
 
 
 def test_rounds_and_probes_that_task_ids_have_no_room_for_are_refused() -> None:
-    made = made_up.result()
-    rounds = MAX_TURN // 27  # a round has three cells, each at most three tries of a turn, each three numbers
-    launch._room(replace(made, turns=[], experiment=replace(made.experiment, rounds=rounds - 1)), 0)
-    goal = replace(made.experiment.load, goal=Goal(percentile=99, ms=50))
-    for experiment in (
-        replace(made.experiment, rounds=rounds),
-        replace(made.experiment, rounds=rounds - 1, load=goal),
-    ):
-        with pytest.raises(BadInput, match="more than task ids have room for"):
-            launch._room(replace(made, turns=[], experiment=experiment), 0)
+    """A round has a number for each of its cells' phases; a quarter of the rounds may be taken again."""
+    made = replace(made_up.result(), turns=[])
 
+    def room(rounds: int, load: Load = made.experiment.load, begun: int = 0) -> None:
+        launch._room(replace(made, experiment=replace(made.experiment, rounds=rounds, load=load)), begun)
 
-class Simulated(Run):
-    """A run whose rounds are made up."""
+    def needed(rounds: int) -> int:
+        return (rounds + rounds // 4 + RATE_TURNS) * len(made.cells) * NUMBERS_A_TURN
 
-    made: Result = made_up.result(rounds=12)
-
-    def _warm_up(self) -> None:
-        pass
-
-    _measure_idle = _warm_up
-
-    def _round(self, index: int, order: Any) -> None:
-        own = [turn for turn in self.made.turns if turn.round == index]
-        assert [turn.cell for turn in own] == order
-        self.result = replace(self.result, turns=[*self.result.turns, *own])
-
-
-def simulated(tmp_path: Path, stop_at: float, begun_with: int = 0) -> Result:
-    made = Simulated.made
-    turns = [turn for turn in made.turns if turn.round <= begun_with]
-    started = replace(made, turns=turns, experiment=replace(made.experiment, stop_at=stop_at))
-    run = Simulated(
-        checkout=checkout(tmp_path), directory=tmp_path, project="", result=started, cells=[], progress=Progress(1)
-    )
-    run._measure()
-    return run.result
-
-
-@pytest.mark.parametrize(("stop_at", "rounds"), [(0.0, 12), (0.1, 12), (50.0, 6)])
-def test_a_run_ends_when_its_interval_is_narrow_and_says_so(tmp_path: Path, stop_at: float, rounds: int) -> None:
-    ended = simulated(tmp_path, stop_at)
-    assert len(ended.whole_rounds) == rounds
-    assert bool(ended.stopped) == (rounds < 12)
-    assert check.check(ended) == []
-
-
-def half_width(rounds: int) -> float:
-    """Return the judged interval's half-width after so many rounds, in percent."""
-    own = [turn for turn in Simulated.made.turns if turn.round <= rounds]
-    ratio = ratio_of(compare(replace(Simulated.made, turns=own)), "execution_rate", "ignored")
-    assert ratio is not None
-    return 100 * (math.sqrt(ratio.high / ratio.low) - 1)
-
-
-def test_the_early_stop_waits_for_the_interval_and_for_the_pair_of_orders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The seventh round is the first after which the interval is narrow enough, and the eighth ends its pair."""
-    for seed in range(100):
-        monkeypatch.setattr(Simulated, "made", made_up.result(rounds=12, seed=seed))
-        if half_width(6) > half_width(7) > half_width(8):
-            break
-    ended = simulated(tmp_path, (half_width(6) + half_width(7)) / 2)
-    assert len(ended.whole_rounds) == 8
-    assert "after 8 rounds" in ended.stopped
-
-
-def test_a_continued_run_does_the_rounds_that_are_missing_and_no_others(tmp_path: Path) -> None:
-    assert simulated(tmp_path, 0.0, begun_with=5).whole_rounds == list(range(1, 13))
+    most = next(rounds for rounds in range(MAX_TURN, 0, -1) if needed(rounds) <= MAX_TURN)
+    room(most)
+    with pytest.raises(BadInput, match="more than task ids have room for"):
+        room(most + 1)
+    with pytest.raises(BadInput, match="more than task ids have room for"):
+        room(most, begun=len(made.cells) * 3)
+    with pytest.raises(BadInput, match="more than task ids have room for"):
+        room(most // 2, replace(made.experiment.load, goal=Goal(percentile=99, ms=50)))
