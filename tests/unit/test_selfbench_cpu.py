@@ -37,6 +37,7 @@ def test_after_each_task_all_cpu_time_is_slowed_by_the_share(share: float, tasks
         assert abs(process.now / rest - (1 + share)) <= READING_NS / rest
 
 
+@settings(deadline=None)
 @given(tasks=st.lists(st.integers(0, 10**6), min_size=1, max_size=30))
 def test_a_worker_that_is_not_slowed_reads_the_clock_and_burns_nothing(tasks: list[int]) -> None:
     process = Process()

@@ -18,11 +18,11 @@ from rig.experiment.result import FILE, Result, load, save
 from rig.experiment.spec import CONTROL
 from rig.experiment.turn import WARM_TASKS, paced_users
 from rig.selfbench import known, truth
-from rig.selfbench.known import ALONE, DIFFERENCE, RATIO, Truth, see
+from rig.selfbench.known import ALONE, DIFFERENCE, RATIO, Seen, Truth, see
 from rig.stack.paths import Checkout
 
 CHECKOUT = Checkout(root=Path(__file__).parents[2], settings={})
-NOISE = 0.01
+NOISE = 0.003
 USUAL = {
     "worker_memory": 90.0, "publish_ms": 2.0, "p50": 3.0, "p95": 5.0, "waiting": 0.2, "execution_rate": 900.0,
     "publisher_cpu": 600.0, "worker_cpu": 900.0, "worker_cpu_batch": 700.0,
@@ -154,6 +154,15 @@ def test_an_effect_of_another_size_is_not_the_truth(name: str) -> None:
         assert not seen.ok, each
 
 
+def test_an_effect_is_found_only_where_its_interval_is_clear_of_equal() -> None:
+    slowed = Truth(cell="slowed-5", done="", measure="worker_cpu", true=1.05)
+    seen = Seen(truth=slowed, value=1.04, low=0.99, high=1.09, wide_low=0.95, wide_high=1.14)
+    assert seen.holds
+    assert not seen.ok
+    assert replace(seen, low=1.01).ok
+    assert replace(seen, truth=replace(slowed, true=1.0)).ok
+
+
 def test_a_placebo_that_differs_is_no_placebo_and_one_that_does_not_may_be_found_by_chance() -> None:
     placebo = Truth(cell=CONTROL, done="nothing", measure="worker_cpu", true=1.0)
     assert placebo.nothing
@@ -188,7 +197,7 @@ def test_one_lost_and_one_duplicated_are_found_and_are_the_reasons() -> None:
     ("changes", "missed"),
     [
         ({"lost": []}, 2), ({"duplicated": []}, 2), ({"lost": ["a", "b"]}, 2), ({"unexpected": ["c"]}, 1),
-        ({"lost": [], "unexpected": ["a"]}, 2), ({"failed": 3}, 1),
+        ({"lost": [], "unexpected": ["a"]}, 2), ({"duplicated": [], "unexpected": ["b"]}, 2), ({"failed": 3}, 1),
     ],
 )  # fmt: skip
 def test_any_other_account_is_missed(changes: dict[str, Any], missed: int) -> None:
