@@ -34,7 +34,7 @@ class Simulated(Run):
     made: Result = MADE
     spoil: Callable[[Turn], Turn] = staticmethod(lambda turn: turn)  # type: ignore[assignment]
 
-    def _new_processes(self, title: str, order: Sequence[str], watches: Any) -> None:
+    def _new_processes(self, title: str, order: Sequence[str], _watches: Any) -> None:
         self.orders_begun = [*getattr(self, "orders_begun", []), (title, list(order))]
 
     def _measure_idle(self, when: str) -> None:
