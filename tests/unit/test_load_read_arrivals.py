@@ -16,6 +16,7 @@ from rig.load.read_arrivals import from_text, parse
     ("spec", "number", "seconds"),
     [
         ({"kind": "closed", "count": 3}, 3, 0),
+        ({"kind": "each", "count": 3}, 3, 0),
         ({"kind": "constant", "rate": 10, "seconds": 0.5}, 5, 0.5),
         ({"kind": "poisson", "rate": 10.0, "seconds": 2, "seed": 1}, None, 2),
         ({"kind": "bursts", "period": 0.5, "size": 7, "seconds": 2}, 28, 2),
@@ -29,13 +30,15 @@ from rig.load.read_arrivals import from_text, parse
 def test_a_spec_gives_its_schedule(spec: dict[str, Any], number: int | None, seconds: float) -> None:
     parsed = parse(spec)
     times = list(parsed.times())
-    assert (parsed.kind, parsed.seconds, parsed.planned) == (spec["kind"], seconds, spec["kind"] != "closed")
+    planned = spec["kind"] not in ("closed", "each")
+    assert (parsed.kind, parsed.seconds, parsed.planned) == (spec["kind"], seconds, planned)
+    assert parsed.each == (spec["kind"] == "each")
     assert number is None or len(times) == number
     assert parsed.planned or set(times) == {0}
     assert times == list(parsed.times()) == sorted(times)
 
 
-EVERY = ["closed, constant, poisson, bursts, ramp, steps, trace"]
+EVERY = ["closed, each, constant, poisson, bursts, ramp, steps, trace"]
 
 
 @pytest.mark.parametrize(

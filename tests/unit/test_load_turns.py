@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import signal
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from generator_process import TURNS, end, order, ready
 from hypothesis import given
 from hypothesis import strategies as st
 from locust_process import Locust, free_port, locust
@@ -22,34 +22,6 @@ from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.load.ids import origin
 from rig.load.order import BLOCKS, Kind, parse, sequence
-
-TURNS = ("-f", "rig/load/turns.py")
-CLOSED = {"kind": "closed", "count": 50}
-
-
-def order(turn: int = 1, **changes: Any) -> dict[str, Any]:
-    kinds = [{"task": "app.noop", "queue": "cell.a"}]
-    return {"turn": turn, "kinds": kinds, "arrivals": CLOSED, "users": 4} | changes
-
-
-def ready(generator: Locust) -> Locust:
-    """Wait until the generator listens."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            generator.ask("/ready")
-        except OSError:
-            assert generator.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return generator
-
-
-def end(generator: Locust) -> None:
-    generator.signal_all(signal.SIGTERM)
-    assert generator.wait() == 0, generator.output
-    assert "Traceback" not in generator.output
 
 
 @pytest.fixture
@@ -160,6 +132,7 @@ def test_an_order_is_read_with_its_defaults() -> None:
     read = parse({"turn": 0, "kinds": kinds, "arrivals": {"kind": "constant", "rate": 1, "seconds": 7}})
     assert read.kinds == [Kind(task="t", queue="q", args=(), kwargs={}, share=1.0)]
     assert (read.options, read.users, read.wait, read.call, read.seed) == ({}, 1, False, "send_task", 0)
+    assert (read.start_ns, read.run_in) == (0, 0)
     assert read.seconds > 7
     assert parse(order(limit=3)).seconds == 3
 
@@ -180,6 +153,9 @@ def test_an_order_is_read_with_its_defaults() -> None:
         ({"seed": "x"}, ["seed: a whole number"]),
         ({"wait": 1}, ["wait: true or false"]),
         ({"limit": -1}, ["limit: not below 0"]),
+        ({"run_in": -0.5, "start_ns": -1}, ["start_ns: not below 0, as -1 is", "run_in: not below 0, as -0.5 is"]),
+        ({"run_in": "1", "start_ns": 1.5}, ["start_ns: a whole number", "run_in: a number"]),
+        ({"arrivals": {"kind": "each", "count": 0}}, ["arrivals.count: a whole number above 0"]),
         ({"options": {"task_id": "x", "priority": 1}}, ["options.task_id"]),
         ({"arrivals": {"kind": "burst"}, "speed": 9}, ["speed: not known", "arrivals.kind"]),
         (
