@@ -18,6 +18,7 @@ from typing import Any
 
 from rig.errors import StackError
 from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file, yaml
+from rig.experiment.ended import Ended, ended
 from rig.experiment.meters import BROKER, RABBITMQ, REDIS, RESULTS, Server
 from rig.stack import build, cgroups, checks, images, preflight, start, up
 from rig.stack.cgroups import Cgroup
@@ -55,14 +56,6 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a worker has ended: its exit code (2: Celery did not understand its command line), its log's last line."""
-
-    exit_code: int
-    last_words: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Running:
     """A cell's containers: where to ask its generator, what to stop, and where the counters of each component are."""
 
@@ -80,12 +73,7 @@ class Running:
 
     def ended(self) -> Ended | None:
         """Return how a worker's container has ended; None while all of them run."""
-        for worker in self.workers:
-            state = docker("inspect", "--format={{.State.Running}} {{.State.ExitCode}}", worker)
-            running, _, code = state.partition(" ")
-            if running != "true":
-                return Ended(exit_code=int(code), last_words=_last_words(worker))
-        return None
+        return next(filter(None, map(ended, self.workers)), None)
 
     def pause(self) -> None:
         """Stop every process of the workers where it is."""
@@ -137,7 +125,8 @@ def _make_ledger(directory: Path) -> None:
 
 
 def bring_up(sites: Sequence[Site]) -> None:
-    """Start every site and wait until its services are healthy. StackError says which are not, and why.
+    """Start every site and wait until its services are healthy. StackError says which are not, and why; BadInput that a
+    worker did not understand its command line.
 
     Broker and result store first: a generator that does not find them gives up. Then the queues that workers expect.
     """
@@ -146,7 +135,11 @@ def bring_up(sites: Sequence[Site]) -> None:
         start.start(replace(site.compose, files=[topology, unchecked]))
         checks.pass_once(replace(site.compose, files=[topology]))
         _declare_queues(site)
-        start.start(site.compose)
+        try:
+            start.start(site.compose)
+        except StackError:
+            _refuse_ended(site)
+            raise
 
 
 def _declare_queues(site: Site) -> None:
@@ -167,12 +160,25 @@ def _declare_queues(site: Site) -> None:
                 raise
 
 
+def _refuse_ended(site: Site) -> None:
+    """Raise where a worker has ended: BadInput if it did not understand its command line, else StackError."""
+    seen = {each.service: each.id for each in start.containers(site.compose.project)}
+    for cell in site.cells:
+        for worker in cell.workers:
+            if worker in seen and (how := ended(seen[worker])):
+                raise how.error(cell.name)
+
+
 def attach(sites: Sequence[Site]) -> list[Running]:
-    """Return the running cells. Again after a restart: process ids, ports and cgroups are new ones then."""
+    """Return the running cells. Again after a restart: process ids, ports and cgroups are new ones then.
+
+    Raises as `bring_up` where a worker has ended meanwhile.
+    """
     return [cell for site in sites for cell in _attach(site)]
 
 
 def _attach(site: Site) -> list[Running]:
+    _refuse_ended(site)
     seen = {each.service: each.id for each in start.containers(site.compose.project)}
     facts = dict(zip(seen, json.loads(docker("inspect", *seen.values())), strict=True))
     groups = {service: cgroups.find(fact["State"]["Pid"]) for service, fact in facts.items()}
@@ -210,14 +216,6 @@ def _servers(site: Site, facts: Mapping[str, Mapping[str, Any]]) -> list[Server]
                     Server(component=component, scheme=scheme, address=address, port=int(port), password=password)
                 )
     return found
-
-
-def _last_words(container: str) -> str:
-    """Return the last line that a container has printed, stack traces and frames left aside."""
-    words = ["docker", "logs", "--tail=50", container]
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
-    lines = [line for line in done.stdout.decode(errors="replace").splitlines() if line.strip(" │╭╰─╮╯")]
-    return lines[-1].strip(" │")[:300] if lines else "it printed nothing"
 
 
 def _web_port(fact: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.experiment.bench import Ended, Running
+from rig.experiment.bench import Running
 from rig.experiment.measure import NO_WINDOW, Window
 from rig.experiment.meters import Meter
 from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, Sent, post_number
@@ -34,7 +34,6 @@ STALL_S = 30.0  # without a single task finished: the drain has stalled
 READY_S = 60.0
 ASK_S = 0.5  # from one look at a starting worker to the next
 ANSWER_S = 60.0  # beyond the length of the load itself
-USAGE_ERROR = 2  # exit code of a worker that does not understand its command line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,13 +153,9 @@ class Station:
 
     def _refuse_ended(self, context: str) -> None:
         """Raise where a worker has ended: BadInput if it did not understand its command line, else StackError."""
-        ended: Ended | None = self.running.ended()
-        if ended is None:
-            return
-        said = f"{self.running.cell.name}: its worker has ended with {ended.exit_code}: {ended.last_words}"
-        if ended.exit_code == USAGE_ERROR:
-            raise BadInput([said])
-        raise StackError(f"{said} ({context})")
+        ended = self.running.ended()
+        if ended:
+            raise ended.error(self.running.cell.name, context)
 
     def _patiently(self, post: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Try again for READY_S: a new generator needs a second, and the worker has to declare its queue."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import made_up
 
-from rig.experiment.record import OTHER, PACED, Phase, Turn
+from rig.experiment.record import PACED, Phase, Turn
 from rig.experiment.result import Result
 
 Change = Callable[[Turn], Turn]
@@ -83,9 +83,3 @@ def left_out(run: Result, *numbers: int) -> Result:
 def experiment(run: Result, **changes: Any) -> Result:
     """Let the file say something else."""
     return replace(run, experiment=replace(run.experiment, **changes))
-
-
-def idle(run: Result, micros: Mapping[str, float]) -> Result:
-    """Give every cell the same idle costs, before and after."""
-    own = {cell: {**dict.fromkeys([*run.idle["before"]["stored"], OTHER], 0.0), **micros} for cell in run.cells}
-    return replace(run, idle={"before": own, "after": own})

@@ -15,8 +15,9 @@ from typing import Any
 import made_up
 from stamped import Stamped
 
-from rig.experiment.bench import Ended, Running
+from rig.experiment.bench import Running
 from rig.experiment.cells import Cell
+from rig.experiment.ended import Ended
 from rig.experiment.record import COMPONENTS
 from rig.experiment.spec import Kind, Load, Variant
 from rig.experiment.turn import Station

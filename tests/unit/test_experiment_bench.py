@@ -9,12 +9,15 @@ from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import ChannelError
 
-from rig.errors import StackError
+from rig.errors import BadInput, StackError
 from rig.experiment import bench, cells
+from rig.experiment import ended as ending
 from rig.experiment.declare import declare
+from rig.experiment.ended import Ended
 from rig.experiment.interrupts import Terminated
 from rig.experiment.spec import Variant, WorkerSpec
 from rig.stack.compose import Compose
+from rig.stack.start import Seen
 
 ONE = Variant(name="one")
 TWO = Variant(
@@ -84,3 +87,77 @@ def test_every_queue_is_declared_that_a_worker_of_the_cell_knows(tmp_path: Path)
         assert not any(exists(queue, connection) for queue in cell.queues)
         declare(app)
         assert [queue for queue in cell.queues if exists(queue, connection)] == list(cell.queues)
+
+
+STATES = {"worker-one": "true 0", "worker-two.1": "true 0", "worker-two.2": "true 0"}
+
+
+@pytest.fixture
+def states(done: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Whether each worker runs, and the exit code of one that does not; a test may change it."""
+    states = dict(STATES)
+
+    def seen(_: str) -> list[Seen]:
+        return [Seen(id=f"id of {name}", service=name, state="", status="") for name in (*states, "rabbitmq")]
+
+    monkeypatch.setattr(bench.start, "containers", seen)
+    monkeypatch.setattr(ending, "docker", lambda *words: states[words[-1].removeprefix("id of ")])
+    monkeypatch.setattr(ending, "_last_words", lambda container: f"words of {container}")
+    assert done == []
+    return states
+
+
+def running(*workers: str) -> bench.Running:
+    return bench.Running(
+        cell=None, project="p", workers=workers, generator="g", url="", components={}, servers=[],  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_how_a_worker_has_ended_is_told_with_its_last_words(states: dict[str, str]) -> None:
+    assert running(*STATES).ended() is None
+    states["worker-two.1"] = "false 137"
+    assert running(*STATES).ended() == Ended(exit_code=137, last_words="words of worker-two.1")
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, BadInput), (137, StackError)])
+def test_a_worker_that_has_ended_before_it_is_attached_is_named_with_its_last_words(
+    site: bench.Site, states: dict[str, str], code: int, error: type[Exception]
+) -> None:
+    """It has no process any more whose counters could be found."""
+    states["worker-two.2"] = f"false {code}"
+    with pytest.raises(error, match=f"two: its worker has ended with {code}: words of id of worker-two.2"):
+        bench.attach([site])
+
+
+def test_a_stack_that_does_not_come_up_because_of_a_command_line_is_bad_input(
+    site: bench.Site, states: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(compose: Compose) -> None:
+        if len(compose.files) == 3:
+            raise StackError("the stack did not come up")
+
+    monkeypatch.setattr(bench.start, "start", fail)
+    with pytest.raises(StackError, match="did not come up"):
+        bench.bring_up([site])
+    states["worker-one"] = "false 2"
+    with pytest.raises(BadInput, match="one: its worker has ended with 2"):
+        bench.bring_up([site])
+
+
+@pytest.mark.parametrize(
+    ("printed", "last"),
+    [
+        ("Traceback\nError: no such option\n\n", "Error: no such option"),
+        ("╭─ Error ─╮\n│ No such option: --concurency │\n╰─────────╯\n", "No such option: --concurency"),
+        ("", "it printed nothing"),
+        ("\\377\n", "�"),
+    ],
+)
+def test_last_words_are_the_last_line_without_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, last: str
+) -> None:
+    fake = tmp_path / "docker"
+    fake.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert ending._last_words("x") == last

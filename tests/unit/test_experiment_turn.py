@@ -10,8 +10,8 @@ import pytest
 from station import LOAD, Scene, played
 
 from rig.errors import BadInput, StackError
-from rig.experiment import bench, turn
-from rig.experiment.bench import Ended, Running
+from rig.experiment import turn
+from rig.experiment.ended import Ended
 from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, post_number
 from rig.experiment.spec import Variant
 from rig.experiment.turn import NotReadyError, Station, ask, between
@@ -211,18 +211,3 @@ def test_of_several_workers_each_has_a_main_process_and_threads_are_no_pool() ->
     two = [process(10, 1, 1), process(11, 10, 1), process(20, 2, 1)]
     reading = Reading(at_ns=1, cpu_ns={}, host_ns=0, stolen_ns=0, processes=two)
     assert between(reading, replace(reading, at_ns=2)).processes == {"main": 2, "pool": 1}
-
-
-def running() -> Running:
-    return Running(
-        cell=None, project="p", workers=("one", "two"), generator="g", url="", components={}, servers=[],  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def test_how_a_worker_has_ended_is_told_with_its_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    states = {"one": "true 0\n", "two": "true 0\n"}
-    monkeypatch.setattr(bench, "docker", lambda *words: states[words[-1]])
-    monkeypatch.setattr(bench, "_last_words", lambda worker: f"words of {worker}")
-    assert running().ended() is None
-    states["two"] = "false 2\n"
-    assert running().ended() == Ended(exit_code=2, last_words="words of two")
