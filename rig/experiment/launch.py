@@ -147,10 +147,11 @@ def _finish(run: Run, give_up: Callable[[], None]) -> Result:
     except KeyboardInterrupt as ending:
         interrupted = "SIGTERM" if isinstance(ending, interrupts.Terminated) else "Ctrl-C"
     except StackError as error:
-        if not run.result.turns:
-            raise
         lines = [line.strip() for line in str(error).splitlines()]
         interrupted = " … ".join(dict.fromkeys([lines[0], lines[-1]]))
+        if not run.result.turns:
+            result.save(replace(run.result, interrupted=interrupted), run.directory)  # `rig list` says why
+            raise
     finished = replace(run.result, interrupted=interrupted)
     result.save(finished, run.directory)
     if finished.environment:
