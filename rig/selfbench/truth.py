@@ -113,11 +113,11 @@ def _reasons(name: str, result: Result) -> Finding:
 
 def account(result: Result) -> list[Finding]:
     """Return what the account has of one task executed twice and one that is lost, and whether the run is invalid for
-    these reasons and no others that touch every number.
+    these reasons and no others that touch every number, but for what strangers did to the machine meanwhile.
     """
     sound = [each for cell, each in result.accounts.items() if cell != MISCOUNTED]
     own = result.accounts.get(MISCOUNTED, {})
-    reasons = [each.reason for each in check(result) if not each.touches]
+    reasons = [each.reason for each in check(result) if not each.touches and not _of_the_machine(each.reason)]
     wanted = (f"{MISCOUNTED}: 1 lost", f"{MISCOUNTED}: 1 duplicated", "ended before its time")
     these = all(any(each.startswith(start) for each in reasons) for start in wanted)
     return [
@@ -126,6 +126,10 @@ def account(result: Result) -> list[Finding]:
         _counted("nothing: the other cells", "duplicated or lost", _wrong(sound), 0),
         _counted("both", "reasons against the run: these two, and that it ended", len(reasons), len(wanted), these),
     ]
+
+
+def _of_the_machine(reason: str) -> bool:
+    return "had to be left out" in reason or reason.startswith("the hypervisor")
 
 
 def _wrong(accounts: list[Mapping[str, list[str]]]) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_up import ACCOUNT, ANSWER, IDLE, phases_of
 
+from rig.experiment.check import check
 from rig.experiment.measure import measures
 from rig.experiment.record import NUMBERS_A_TURN, PACED, WARM, Turn
 from rig.experiment.result import FILE, Result, load, save
@@ -202,6 +203,14 @@ def test_one_lost_and_one_duplicated_are_found_and_are_the_reasons() -> None:
 )  # fmt: skip
 def test_any_other_account_is_missed(changes: dict[str, Any], missed: int) -> None:
     assert sum(not each.ok for each in truth.account(miscounted(**changes))) == missed
+
+
+def test_what_others_did_to_the_machine_is_no_matter_of_the_account() -> None:
+    result = miscounted()
+    turns = [replace(turn, discarded=True) for turn in result.turns]
+    disturbed = replace(result, turns=turns, left_out={1: "others used 58% of the machine"})
+    assert any("left out" in each.reason for each in check(disturbed))
+    assert [each.title for each in truth.account(disturbed) if not each.ok] == []
 
 
 def test_a_task_lost_elsewhere_is_missed() -> None:
