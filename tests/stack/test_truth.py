@@ -21,7 +21,7 @@ from tests.stack.conftest import ROOT
 # Tasks of 3 ms CPU: what a busy machine adds to Celery's own cost is little beside that, and few of them are enough.
 SHORTER = {
     'task = "app.noop"\n': 'task = "app.spin"\nargs = [0.003]\n', "backlog = 1500": "backlog = 200",
-    "rate = 150": "rate = 60", "seconds = 2.0": "seconds = 1.0", "rounds = 6": "rounds = 3",
+    "rate = 150": "rate = 60", "seconds = 1.5": "seconds = 1.0", "rounds = 4": "rounds = 3",
 }  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def test_every_truth_is_about_a_cell_and_a_measure_of_its_file(name: str) -> Non
         ("solo", "leaking", "rig_leak_bytes", known.LEAK_BYTES), ("prefork", "slowed-20", "rig_slowdown", 0.2),
         ("delays", "late-3", "rig_late_percent", 3), ("delays", "late-10", "rig_late_percent", 10),
         ("delays", "late-3", "rig_late_ms", 50), ("delays", "late-10", "rig_late_ms", 50),
-        ("delays", "slow-sends", "rig_send_ms", 1), ("delays", "slow-first-sends", "rig_first_send_ms", 50),
+        ("delays", "slow-sends", "rig_send_ms", 1), ("delays", "slow-first-sends", "rig_first_send_ms", 200),
         ("delays", "throttled-200", "rig_starts_a_second", 200),
         ("delays", "throttled-250", "rig_starts_a_second", 250),
     ],
