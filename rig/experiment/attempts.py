@@ -31,7 +31,7 @@ def earlier(root: Path, experiment: Experiment) -> Mapping[str, int]:
         lines = (root / FILE).read_text(errors="replace").splitlines()
     except OSError:
         return {}
-    return Counter(said["word"] for line in lines if (said := _read(line)).get("experiment") == wanted)
+    return dict(Counter(said["word"] for line in lines if (said := _read(line)).get("experiment") == wanted))
 
 
 def note(root: Path, experiment: Experiment, run: str, word: str) -> None:

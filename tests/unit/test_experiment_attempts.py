@@ -20,6 +20,13 @@ def test_attempts_are_counted_by_their_verdict(tmp_path: Path) -> None:
     assert earlier(tmp_path, made) == {"refuted": 2, "inconclusive": 1}
 
 
+def test_a_result_that_says_them_is_kept_and_read_again(tmp_path: Path) -> None:
+    note(tmp_path, made_up.experiment(), "a", "refuted")
+    told = replace(made_up.result(), tries=earlier(tmp_path, made_up.experiment()))
+    result.save(told, tmp_path)
+    assert result.load(tmp_path).tries == {"refuted": 1}
+
+
 def test_another_experiment_has_attempts_of_its_own(tmp_path: Path) -> None:
     made = made_up.experiment()
     note(tmp_path, made, "a", "refuted")
