@@ -123,6 +123,26 @@ def test_a_pool_that_cannot_connect_is_tried_again(redis: FakeRedis, tmp_path: P
     assert redis.connections == POOL
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_with_rpc_each_user_has_its_reply_queue_before_the_first_send(tmp_path: Path, call: str) -> None:
+    app = make_app(Target(topology="", broker_url="memory://", result_url="rpc://", ledger=tmp_path), ["q"])
+    app._local = local()
+    sender = Sender(app, Writer(tmp_path, "locust"), lambda **_: None, plain=call != SEND_TASK, queues=["q"])
+    sender.begin(ids.task_ids("0badcafe", 1, 0), call)
+    seen: list[tuple[str, set[str]]] = []
+
+    def look() -> None:
+        with app.connection_for_write() as connection:
+            seen.append((app.thread_oid, set(connection.default_channel.queues)))
+
+    send = lambda: sender.send("app.noop", queue="q", ignore_result=False)  # noqa: E731
+    in_greenlets(3, lambda: sender.prime(ignore_result=False), look, send, look)
+    assert [own for own, queues in seen if own not in queues] == []
+    assert seen[-1][1] - {"q"} == seen[2][1] - {"q"}
+    assert sender.tally.published == 3
+    sender.close()  # all apps for one broker share Celery's pool
+
+
 def test_a_load_without_a_result_store_has_nothing_to_subscribe_to(redis: FakeRedis, tmp_path: Path) -> None:
     sender = sender_of(redis, tmp_path, SEND_TASK, result_backend=None)
     sender.prime(ignore_result=False)
@@ -153,8 +173,10 @@ def test_the_next_sender_of_a_session_gets_the_connections(redis: FakeRedis, tmp
     connections = redis.connections
     second = session.begin(2, queues=["q", "r"])
     assert second is not first
-    with gevent.Timeout(10):
-        second.prime()
+    pool = second.app.amqp.producer_pool
+    for producer in [pool.acquire(block=True, timeout=1) for _ in range(10)]:  # none was kept by the first
+        producer.release()
+    second.prime()
     checked = 2  # whether broker and result store are there, and of the broker which queues it has
     assert redis.connections - connections <= checked + 2
     session.close()
