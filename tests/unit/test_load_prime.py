@@ -173,9 +173,8 @@ def test_the_next_sender_of_a_session_gets_the_connections(redis: FakeRedis, tmp
     connections = redis.connections
     second = session.begin(2, queues=["q", "r"])
     assert second is not first
-    pool = second.app.amqp.producer_pool
-    for producer in [pool.acquire(block=True, timeout=1) for _ in range(10)]:  # none was kept by the first
-        producer.release()
+    for connection in [second.app.pool.acquire(block=True, timeout=1) for _ in range(10)]:  # the first kept none
+        connection.release()
     second.prime()
     checked = 2  # whether broker and result store are there, and of the broker which queues it has
     assert redis.connections - connections <= checked + 2
