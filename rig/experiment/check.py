@@ -17,11 +17,12 @@ from rig.experiment.validity import Invalid
 
 MISSED_RATE = 0.02  # share of the offered rate that may be missing from the achieved one in a cell, over all rounds
 CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a measure in a thousand by chance, not one in twenty
-STOLEN_LIMIT, STOLEN_MOST = 0.02, 0.05  # share of the machine's CPU: worth a warning; too much
+STOLEN_LIMIT = 0.02  # share of the machine's CPU that the hypervisor gave to others: worth a warning
 SPOILED = 0.25  # share of a cell's turns in which something may go wrong that only widens intervals
 BUSY_LIMIT = 0.9  # share of one core that a generator may use: gevent has no more than one
 LOOP_LAG_LIMIT_US = 5000.0  # p99 of how late a generator's event loop was: by so much its sends may have been
 CLOCK_LIMIT_MS = 50.0  # between two writers' pairs of wall and monotonic clock; reading a pair takes less than that
+SAME_RATE = 1.02  # paced rates of two runs that differ by no more are one rate
 FULL = 0.8  # share of what the slowest cell executed at which a paced load is a queue that grows
 FEW_ROUNDS = 8  # a schedule of fewer is not balanced to the end, and seven degrees of freedom are few enough
 SHOWN = 3  # ids named in a reason
@@ -186,13 +187,6 @@ def _machine(result: Result) -> Iterator[Invalid]:
         why = next(iter(result.left_out.values()))
         reason = f"{left_out} of {quiet + left_out} rounds had to be left out, the first because {why}"
         yield Invalid(reason=reason, change="stop what else runs on the machine (`docker ps`, `top`) and run again")
-    stolen = _stolen(result)
-    if stolen > STOLEN_MOST:
-        reason = f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured"
-        yield Invalid(reason=reason, change="run on a machine with cores of its own, or at a quieter time")
-
-
-_HYPERVISOR = "the hypervisor gave"
 
 # Phases whose connections must be there before they begin, and what one that is opened in them disturbs.
 _WINDOWS = {PACED: PACED_MEASURES, BACKLOG: BATCH_MEASURES, DRAIN: BATCH_MEASURES}
@@ -256,7 +250,8 @@ def _some(found: Any) -> str:
 
 def warnings(result: Result) -> list[str]:
     """Return what does not make numbers invalid but should be known to who reads them."""
-    return [said for rule in (_few, _left_out, _other_load, _theft, _trend, _tried, _lives) for said in rule(result)]
+    rules = (_few, _left_out, _slower, _other_load, _theft, _trend, _tried, _lives)
+    return [said for rule in rules for said in rule(result)]
 
 
 def _few(result: Result) -> Iterator[str]:
@@ -278,6 +273,15 @@ def _left_out(result: Result) -> Iterator[str]:
         )
 
 
+def _slower(result: Result) -> Iterator[str]:
+    asked = result.experiment.load.rate
+    if asked and result.rate and result.rate != asked:
+        yield (
+            f"paced at {result.rate:,.0f} tasks/s and not at the {asked:,.0f} of the file, which are too much for this "
+            "machine: costs and times of a load are those at its rate"
+        )
+
+
 OTHER_LOAD = 0.1  # share of the machine that others may use on average without a word
 
 
@@ -293,8 +297,8 @@ def _other_load(result: Result) -> Iterator[str]:
 
 def _theft(result: Result) -> Iterator[str]:
     stolen = _stolen(result)
-    if STOLEN_LIMIT < stolen <= STOLEN_MOST:
-        yield f"{_HYPERVISOR} {percent(stolen)}% of the machine's CPU to others while it was measured"
+    if stolen > STOLEN_LIMIT:
+        yield f"the hypervisor gave {percent(stolen)}% of the machine's CPU to others while it was measured"
 
 
 TREND_ALARM = 0.01  # a trend as steep as that in one of a hundred runs without any is named
@@ -338,11 +342,18 @@ def check_all(results: Sequence[Result]) -> list[Invalid]:
     """Return the reasons of every run of a series, each with its number where there are several."""
     if len(results) == 1:
         return check(results[0])
-    return [
+    return [*_one_rate(results)] + [
         Invalid(reason=f"run {number}: {each.reason}", change=each.change, touches=each.touches)
         for number, result in enumerate(results, start=1)
         for each in check(result)
     ]
+
+
+def _one_rate(results: Sequence[Result]) -> Iterator[Invalid]:
+    rates = [result.rate for result in results]
+    if max(rates) > SAME_RATE * min(rates):
+        reason = f"the runs were paced at {min(rates):,.0f} to {max(rates):,.0f} tasks/s"
+        yield Invalid(reason=reason, change="name a [load] rate that the machine can take", touches=PACED_MEASURES)
 
 
 def all_warnings(results: Sequence[Result]) -> list[str]:

@@ -57,8 +57,12 @@ class Phase:
         return self.other_ns if part == OTHER else self.cpu_ns[part]
 
     def foreign_share(self, cores: int) -> float:
-        """Return the share of a machine with `cores` that went to whatever is neither ours nor the rig."""
-        return max(0.0, self.other_ns - self.rig_ns) / (self.ended_ns - self.started_ns) / cores
+        """Return the share of a machine with `cores` that went to whatever is neither ours nor the rig.
+
+        What the hypervisor gave to other machines is part of it: a neighbour is a neighbour.
+        """
+        used_ns = max(0.0, self.other_ns - self.rig_ns) + self.stolen_ns
+        return used_ns / (self.ended_ns - self.started_ns) / cores
 
     def rig_share(self) -> float:
         """Return the share of one core that the rig itself used."""

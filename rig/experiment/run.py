@@ -35,6 +35,7 @@ from rig.stack.start import say
 
 WARM_UP = "warm-up"
 RATE_TURNS = 2  # of each cell in the warm-up, where they are to tell the paced rate
+TOO_MUCH = 0.7  # share of what the slowest cell drains at which a paced load of no-ops begins to be a queue
 IDLE_S = 10.0  # how long idle costs are measured, before the rounds and after them: RabbitMQ's statistics interval
 
 
@@ -105,19 +106,24 @@ class Run:
     def _warm_up(self, watches: Mapping[str, Watch]) -> None:
         """Round 0: backlogs that nothing but the paced rate is taken from, where the file does not name one.
 
-        A run that is continued keeps its rate: here it only makes the new broker as warm as the old one was.
+        A rate that the file names and this machine cannot take would make every paced row useless: then the load is a
+        share, as where the file names none, and the report says so. A run that is continued keeps its rate: this only
+        makes the new broker as warm as the old one was.
         """
         order = [cell.name for cell in self.cells]
         load = self.result.experiment.load
         known = self.result.rate or load.rate
+        turns = 1 if known else RATE_TURNS
         self._new_processes(WARM_UP, order, watches)
         capacities: dict[str, list[float]] = {name: [] for name in order}
-        for _ in range(1 if known else RATE_TURNS):
+        while len(capacities[order[-1]]) < turns:
             for place, name in enumerate(order):
                 turn = self._turn(0, place, name)
                 capacities[name].append(turn.values["execution_rate"])
                 self._add(turn)
-        slowest = min(stats.geometric_mean(rates) for rates in capacities.values())
+            slowest = min(stats.geometric_mean(rates) for rates in capacities.values())
+            if not self.result.rate and known > TOO_MUCH * slowest:
+                known, turns = 0.0, RATE_TURNS
         self.result = replace(self.result, rate=known or load.share * slowest)
         self._save()
         self.progress.rounds_begin()

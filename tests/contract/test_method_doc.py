@@ -9,6 +9,7 @@ import pytest
 from rig.experiment import check, stats
 from rig.experiment.record import FOREIGN_LIMIT
 from rig.experiment.result import load_all
+from rig.experiment.run import TOO_MUCH
 from rig.experiment.search import FLOOR, PROBES
 from rig.experiment.spec import Experiment, Kind, Load
 from rig.experiment.turn import WARM_TASKS
@@ -38,7 +39,7 @@ SAID = [
     f"less than {1 - check.MISSED_RATE:.0%} of the rate it was offered",
     f"more than {check.BUSY_LIMIT:.0%} of a core",
     f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)",
-    f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
+    f"more than {TOO_MUCH:.0%} of what the slowest cell drains in the warm-up",
     f"more than {check.CLOCK_LIMIT_MS:g} ms apart",
     f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
     f"an interval of {truth.SURE:.1%} does not hold the truth",

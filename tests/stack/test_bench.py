@@ -52,7 +52,7 @@ source = "tests/stack/test_bench.py"
 rounds = 2
 factors = ["call", "options.countdown", "queues", "topology", "worker --concurrency", "workers"]
 [expectation]
-measure = "p99.short"
+measure = "waiting.short"
 variant = "split"
 change = "lower"
 percent = 0
@@ -93,7 +93,7 @@ options = { countdown = 1 }
 
 
 def started(file: Path, runs: Path) -> subprocess.Popen[str]:
-    words = [str(BIN / "rig"), "run", str(file), "--runs", str(runs), "--seed", "1"]
+    words = [str(BIN / "rig"), "run", str(file), "--into", str(runs), "--seed", "1"]
     # A session of its own, so that a signal sent to it is sent to it alone.
     return subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -132,7 +132,7 @@ def test_all_witnesses_agree_on_every_task_and_nothing_is_left(file: Path, tmp_p
         assert not any(account[what] for what in ("lost", "duplicated", "unexpected", "failed", "invalid")), account
         assert set(seen.counts[cell].values()) == {account["sent"], 0}
         assert seen.counts[cell][check.LEFT] == 0
-    assert {turn.round for turn in seen.turns} == {0, 1, 2}
+    assert {turn.round for turn in seen.turns} >= {0, 1, 2}  # a round that others disturb is taken again
     assert sent_by_cell(directory / "tasks.parquet") == {cell: each["sent"] for cell, each in seen.accounts.items()}
     assert (directory / "report.md").read_text().startswith("# small: ")
     assert left_behind(project_of(directory)) == ""
@@ -176,10 +176,10 @@ def test_topologies_queues_workers_and_ways_to_send_side_by_side(tmp_path: Path)
     for counts in seen.counts.values():
         assert counts[check.IN_LEDGER] == counts[check.BY_LOCUST] == counts[check.BY_BROKER] > 0
     assert went(directory) == {
-        ("shared", "app.noop", "bench.shared"), ("shared", "app.sleep", "bench.shared"),
-        ("control", "app.noop", "bench.control"), ("control", "app.sleep", "bench.control"),
-        ("split", "app.noop", "bench.split.quick"), ("split", "app.sleep", "bench.split.slow"),
-        ("later", "app.noop", "bench.later"), ("later", "app.sleep", "bench.later"),
+        ("shared", "app.noop", "bench.c0"), ("shared", "app.sleep", "bench.c0"),
+        ("split", "app.noop", "bench.c1.quick"), ("split", "app.sleep", "bench.c1.slow"),
+        ("later", "app.noop", "bench.c2"), ("later", "app.sleep", "bench.c2"),
+        ("control", "app.noop", "bench.c3"), ("control", "app.sleep", "bench.c3"),
     }  # fmt: skip
     # RabbitMQ keeps a task until it is due: a worker that got it at once would hold it in its prefetch window.
     assert soonest_received_s(directory, "later") >= 1
@@ -191,7 +191,8 @@ def test_topologies_queues_workers_and_ways_to_send_side_by_side(tmp_path: Path)
         assert turn.values["broker_operations"] > (4.5 if on_redis else 3.5), turn.cell
         assert turn.values["broker_bytes"] > 100, turn.cell  # no message is smaller
         assert turn.values["worker_memory"] > 1, turn.cell
-        assert turn.values["broker_memory"] > 1, turn.cell
+    windows = [(turn.cell, name, phase.opened) for turn in seen.turns for name, phase in turn.phases.items()]
+    assert [each for each in windows if any(each[2].values())] == []  # every connection is made in the warm-up
     assert [left_behind(project_of(directory, topology)) for topology in ("redis", "rabbitmq")] == ["", ""]
 
 

@@ -60,7 +60,6 @@ BAD: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C", ALL),
     "killed": (lambda run: replace(run, turns=run.turns[:-4]), "after 6 of 8 rounds: rig was killed", ALL),
     "clocks": (clock(61.0), "clock of two writers lie 61", ALL),
-    "stolen": (lambda run: spoiled.stolen(run, 0.06), "gave 6.0% of the machine's CPU to others", ALL),
     "rounds": (
         lambda run: spoiled.left_out(run, 1, 2, 3, 4, 5),
         "5 of 8 rounds had to be left out, the first because others used 61% of the machine", ALL,
@@ -158,9 +157,9 @@ def test_a_latency_that_may_not_be_used_leaves_the_execution_rate_alone_and_the_
 
 def test_reasons_that_touch_everything_come_first() -> None:
     run = made_up.with_account(drain_only(latency_only(made_up.result())), "stored", lost=["x"])
-    run = clock(61.0)(spoiled.stolen(spoiled.counted(run, check.LEFT, 2), 0.06))
-    assert [bool(each.touches) for each in check.check(run)] == [False] * 4 + [True] * 2
-    assert len(check.check(replace(run, interrupted="Ctrl-C"))) == 6  # then no counter is compared
+    run = clock(61.0)(spoiled.counted(run, check.LEFT, 2))
+    assert [bool(each.touches) for each in check.check(run)] == [False] * 3 + [True] * 2
+    assert len(check.check(replace(run, interrupted="Ctrl-C"))) == 5  # then no counter is compared
 
 
 @pytest.mark.parametrize("what", ALLOWED)
@@ -197,7 +196,7 @@ def trembling(run: Result, name: str) -> Result:
         lambda run: spoiled.values(run, paced_start=0.09, drain_start=-0.09),
         lambda run: trembling(run, "paced_start"),
         lambda run: trembling(run, "drain_start"),
-        lambda run: spoiled.stolen(run, 0.05),
+        lambda run: spoiled.stolen(run, 0.2),
         lambda run: spoiled.left_out(run, 1, 2, 3, 4),
         lambda run: spoiled.foreign(run, 0.4),
         clock(49.0),

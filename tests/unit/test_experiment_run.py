@@ -181,6 +181,18 @@ def test_a_rate_that_the_file_names_or_an_earlier_life_had_is_kept(tmp_path: Pat
     assert (run.result.rate, len(run.result.turns)) == (77.0, 3)
 
 
+@pytest.mark.parametrize(("asked", "paced", "turns"), [(690.0, 690.0, 3), (710.0, 300.0, 6)])
+def test_a_rate_that_is_too_much_for_the_machine_gives_way_to_a_share(
+    tmp_path: Path, asked: float, paced: float, turns: int
+) -> None:
+    def warm(turn: Turn) -> Turn:
+        return replace(turn, values={"execution_rate": 1000.0 if turn.cell == "stored" else 2000.0})
+
+    run = simulated(tmp_path, spoil=warm, load=replace(MADE.experiment.load, rate=asked, share=0.3))
+    run._warm_up({})
+    assert (run.result.rate, len(run.result.turns)) == (pytest.approx(paced), turns)
+
+
 def test_idle_costs_are_microseconds_a_second_of_every_part_of_every_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

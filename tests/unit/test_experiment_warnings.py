@@ -9,6 +9,7 @@ import pytest
 import spoiled
 
 from rig.experiment import check
+from rig.experiment.measure import PACED_MEASURES
 from rig.experiment.record import PACED
 from rig.experiment.result import Life, Result
 from rig.experiment.run import disturbance
@@ -40,12 +41,37 @@ def test_a_round_that_was_left_out_is_named_with_what_it_would_have_changed() ->
     assert ratio < 0.95 * made_up.EFFECT["execution_rate"]
 
 
-def test_stolen_time_is_a_warning_between_two_limits() -> None:
+def test_stolen_time_is_a_warning() -> None:
     assert check.warnings(spoiled.stolen(made_up.result(), 0.05)) == [
         "the hypervisor gave 5.0% of the machine's CPU to others while it was measured"
     ]
     assert check.warnings(spoiled.stolen(made_up.result(), 0.019)) == []
-    assert check.warnings(spoiled.stolen(made_up.result(), 0.06)) == []  # that is a reason
+
+
+def test_what_the_hypervisor_gives_to_others_is_others_cpu() -> None:
+    own = [turn for turn in spoiled.stolen(made_up.result(), 0.51).turns if turn.round == 1]
+    assert disturbance(own, 2) == ""  # `foreign` of a turn is taken when it is measured
+    taken = [replace(turn, foreign=max(p.foreign_share(2) for p in turn.phases.values())) for turn in own]
+    assert disturbance(taken, 2).startswith("others used 5")
+    uneven = [own[0], *(turn for turn in made_up.result().turns if turn.round == 1 and turn.cell != own[0].cell)]
+    assert "of the machine in its turns" in disturbance(uneven, 2)
+
+
+def test_a_run_that_was_paced_slower_than_its_file_says_so() -> None:
+    run = made_up.result()
+    asked = spoiled.experiment(run, load=replace(run.experiment.load, rate=2 * run.rate))
+    assert any("paced at 550 tasks/s and not at the 1,100 of the file" in said for said in check.warnings(asked))
+    same = spoiled.experiment(run, load=replace(run.experiment.load, rate=run.rate))
+    assert not any("paced at" in said for said in check.warnings(same))
+
+
+def test_runs_of_a_series_at_different_rates_have_no_paced_rows() -> None:
+    run = made_up.result()
+    found = check.check_all([run, replace(run, rate=0.9 * run.rate)])
+    assert [(each.reason, each.touches) for each in found] == [
+        ("the runs were paced at 495 to 550 tasks/s", PACED_MEASURES)
+    ]
+    assert check.check_all([run, replace(run, rate=0.99 * run.rate)]) == []
 
 
 def test_a_ratio_that_changes_over_the_rounds_is_named() -> None:
