@@ -12,20 +12,21 @@ from kombu import Exchange, Queue
 from rig.load.settled import READ_EACH_TIME, REMEMBERED, Settled
 
 ID = "0badcafe-0001-4000-8000-000000000000"
+OWN = "settled"  # memory:// is one broker for all tests of a process
 
 
 @pytest.fixture
 def app() -> Any:
     made = Celery("settled", broker="memory://", loader="app", set_as_current=False)
-    made.amqp.queues.add(Queue("q", Exchange("q", type="direct"), routing_key="q"))
+    made.amqp.queues.add(Queue(OWN, Exchange(OWN, type="direct"), routing_key=OWN))
     return made
 
 
 def sent(app: Any, args: Any, kwargs: Any, **options: Any) -> Any:
     """The message that a consumer gets, without what is new in each."""
-    app.send_task("app.spin", args, kwargs, task_id=ID, queue="q", ignore_result=True, **options)
+    app.send_task("app.spin", args, kwargs, task_id=ID, queue=OWN, ignore_result=True, **options)
     with app.connection() as connection:
-        message = connection.default_channel.basic_get("q")
+        message = connection.default_channel.basic_get(OWN)
         message.ack()
     told = json.loads(json.dumps([message.headers, message.properties, message.body.decode()]))
     told[1].pop("delivery_tag")

@@ -104,7 +104,7 @@ def test_a_missing_docker_is_bad_input_and_a_failing_one_a_stack_error(
     ("error", "code", "lines"),
     [
         (BadInput(["one", "two"]), 2, ["error: one", "error: two"]),
-        (StackError("three"), 1, ["error: three"]),
+        (StackError("three"), 4, ["error: three"]),
         (KeyboardInterrupt(), 130, ["interrupted"]),
     ],
 )
