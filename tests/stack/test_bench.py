@@ -26,6 +26,7 @@ percent = 0
 [load]
 task = "app.noop"
 backlog = 200
+run_in = 0.2
 seconds = 0.5
 share = 0.1
 [[variants]]
@@ -59,6 +60,7 @@ percent = 0
 [load]
 backlog = 100
 arrivals = "constant"
+run_in = 0.2
 seconds = 1.0
 share = 0.5
 [[load.kinds]]
