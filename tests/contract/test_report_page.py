@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rig.report.write import PAGE, write_report
-from tests.records import CURRENT, RECORDS, called
+from tests.records import CURRENT, FOLDER, ROOT, called, record
 from tests.report_page import SECTIONS, external, sections
 
 
@@ -20,5 +20,6 @@ def test_a_record_has_a_page_with_every_section_and_no_external_reference(direct
         assert sections(page.read_text()) == list(SECTIONS)
 
 
-def test_there_are_records() -> None:
-    assert RECORDS
+def test_a_readme_without_a_record_says_so() -> None:
+    said = record.UNMEASURED in (ROOT / "README.md").read_text()
+    assert said == (not (FOLDER / "ignore_result").exists())
