@@ -46,7 +46,7 @@ def check(result: Result) -> list[Invalid]:
 
 def _ending(result: Result) -> Iterator[Invalid]:
     done = len(result.whole_rounds)
-    if result.interrupted or (done + len(result.left_out) < result.experiment.rounds and not result.stopped):
+    if result.interrupted or (len(result.all_rounds) < len(result.orders) and not result.stopped):
         why = result.interrupted or "rig was killed"
         reason = f"ended before its time, after {done} of {result.experiment.rounds} rounds: {why}"
         change = f"`rig run --resume {result.run}`; where it was not you who ended it, look into logs/ first"

@@ -89,7 +89,8 @@ class Run:
             index += 1
             self._round(index, self.result.orders[index - 1])
             done = len(self.result.whole_rounds)
-            if done < experiment.rounds and may_stop(done) and (why := self._narrow()):
+            # Of a round that was left out the mirrored order has no partner until it is taken again, at the end.
+            if not self.result.left_out and done < experiment.rounds and may_stop(done) and (why := self._narrow()):
                 self.result = replace(self.result, stopped=why)
                 break
         self._measure_idle("after")

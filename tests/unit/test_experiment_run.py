@@ -211,3 +211,15 @@ def test_idle_costs_are_microseconds_a_second_of_every_part_of_every_cell(
     wanted = {"publisher": 500, "broker": 4000, "worker": 2000, "results": 0, "other": 10000}
     assert run.result.idle["before"] == dict.fromkeys(NAMES, wanted)
     assert wanted.keys() == {*PARTS}
+
+
+def test_a_run_with_a_round_to_take_again_does_not_stop_early(tmp_path: Path) -> None:
+    """Without the partner of its mirrored order what drifts within a round would not cancel."""
+    found = ended(simulated(tmp_path, stop_at=50.0, spoil=busy(2)))
+    assert (found.stopped, len(found.whole_rounds)) == ("", 12)
+
+
+def test_a_run_that_ends_before_a_round_was_taken_again_has_ended_before_its_time(tmp_path: Path) -> None:
+    found = ended(simulated(tmp_path, spoil=busy(2)))
+    killed = replace(found, turns=[turn for turn in found.turns if turn.round <= 12])
+    assert check.check(killed)[0].reason == "ended before its time, after 11 of 12 rounds: rig was killed"
