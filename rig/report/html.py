@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rig.experiment import check
+from rig.experiment import cautions
 from rig.experiment.result import Result
 from rig.experiment.shapes import Shapes
 from rig.experiment.verdict import Held
@@ -142,7 +142,7 @@ COUNTERS_NOTE = "A good table has one number in each line, and nothing left. Whe
 
 def _validity(of: Conclusion) -> str:
     parts = [_reasons(of) or tag("p", text(facts.VALID))]
-    warnings = check.all_warnings(of.results)
+    warnings = cautions.all_warnings(of.results)
     if warnings:
         parts += [tag("h3", "To keep in mind"), tag("ul", *(tag("li", prose(f"{said}.")) for said in warnings))]
     titles, lines = facts.conditions(of.results)

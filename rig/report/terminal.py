@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rig.experiment import check
+from rig.experiment import cautions
 from rig.experiment.costs import REGIMES
 from rig.report import lines, table
 from rig.report.conclusion import Conclusion
@@ -21,7 +21,7 @@ def summary(of: Conclusion) -> str:
         parts.append(_besides(of))
     parts += [f"threshold {'kept' if held.kept else 'missed'}: {held.said}" for held in verdict.thresholds]
     parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in verdict.invalid]
-    parts += [f"mind: {said}." for said in check.all_warnings(of.results)]
+    parts += [f"mind: {said}." for said in cautions.all_warnings(of.results)]
     return "\n\n".join(parts)
 
 

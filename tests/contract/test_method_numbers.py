@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rig.experiment import check, stats
+from rig.experiment import cautions, check, stats
 from rig.experiment.measure import BEYOND, WAKING, named
 from rig.experiment.plan import FEWEST_ROUNDS
 from rig.experiment.record import FOREIGN_LIMIT, UNEVEN_LIMIT
@@ -40,7 +40,7 @@ SAID = [
     f"without the first {WORDS[WAKING]} of its ends",
     f"where {WORDS[BEYOND]} tasks or more lie beyond it: p95 from {20 * BEYOND} tasks on, p99 from {100 * BEYOND:,}",
     f"above `wait_ms` ({DEFAULT.wait_ms:g})",
-    f"below {WORDS[check.FEW_ROUNDS]} the report warns",
+    f"below {WORDS[cautions.FEW_ROUNDS]} the report warns",
     f"an even number of rounds, {WORDS[FEWEST_ROUNDS]} or more",
     f"fewer than {WORDS[TRIAL_ROUNDS]} rounds a run is a `trial`",
     f"Above {FOREIGN_LIMIT:.0%} of the machine in any phase",

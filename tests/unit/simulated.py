@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.experiment import stats
-from rig.experiment.check import FEW_ROUNDS
+from rig.experiment.cautions import FEW_ROUNDS
 from rig.experiment.compare import judged_logs
 from rig.experiment.plan import may_stop, schedule
 from rig.experiment.record import ENGINE

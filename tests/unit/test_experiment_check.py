@@ -10,7 +10,7 @@ import made_up
 import pytest
 import spoiled
 
-from rig.experiment import check
+from rig.experiment import cautions, check
 from rig.experiment.environment import CLOCK_SPREAD
 from rig.experiment.measure import BATCH_MEASURES, LATENCIES, PACED_MEASURES
 from rig.experiment.record import BACKLOG, DRAIN, PACED
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said_with_what_it_touches_and_what_to_change(what: str
 
 def test_a_sound_run_gives_no_reason_to_doubt_it() -> None:
     assert check.check(made_up.result()) == []
-    assert check.warnings(made_up.result()) == []
+    assert cautions.warnings(made_up.result()) == []
     assert check.check_all(made_up.series()) == []
 
 

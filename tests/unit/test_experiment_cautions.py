@@ -8,7 +8,7 @@ import made_up
 import pytest
 import spoiled
 
-from rig.experiment import check
+from rig.experiment import cautions, check
 from rig.experiment.measure import PACED_MEASURES
 from rig.experiment.record import PACED
 from rig.experiment.result import Life, Result
@@ -16,25 +16,25 @@ from rig.experiment.run import disturbance
 
 
 def test_few_rounds_are_warned_of_unless_the_run_stopped_by_its_own_rule() -> None:
-    assert check.warnings(made_up.result(rounds=4)) == [
+    assert cautions.warnings(made_up.result(rounds=4)) == [
         "only 4 rounds: wide intervals, in which one odd round weighs much"
     ]
-    assert check.warnings(replace(made_up.result(rounds=6), stopped="narrow enough")) == []
+    assert cautions.warnings(replace(made_up.result(rounds=6), stopped="narrow enough")) == []
 
 
 def test_a_steady_other_load_is_a_warning_and_no_reason() -> None:
     run = spoiled.foreign(made_up.result(), 0.4)
     assert check.check(run) == []
-    (said,) = check.warnings(run)
+    (said,) = cautions.warnings(run)
     assert said.startswith("others used 4")
     assert "for all cells alike" in said
-    assert check.warnings(spoiled.foreign(made_up.result(), 0.05)) == []
+    assert cautions.warnings(spoiled.foreign(made_up.result(), 0.05)) == []
 
 
 def test_a_round_that_was_left_out_is_named_with_what_it_would_have_changed() -> None:
     odd = spoiled.scaled(made_up.result(), "execution_rate", 1.0, "ignored")
     odd = spoiled.values(odd, "ignored", rounds=1, execution_rate=200.0)
-    first, second = check.warnings(spoiled.left_out(odd, 8))[-2:]
+    first, second = cautions.warnings(spoiled.left_out(odd, 8))[-2:]
     assert first == "round 8 was left out and its order taken again, because others used 61% of the machine"
     assert second.startswith("with the rounds that were left out the judged ratio is ")
     ratio = float(second.split(" is ")[1].split()[0])
@@ -42,10 +42,10 @@ def test_a_round_that_was_left_out_is_named_with_what_it_would_have_changed() ->
 
 
 def test_stolen_time_is_a_warning() -> None:
-    assert check.warnings(spoiled.stolen(made_up.result(), 0.05)) == [
+    assert cautions.warnings(spoiled.stolen(made_up.result(), 0.05)) == [
         "the hypervisor gave 5.0% of the machine's CPU to others while it was measured"
     ]
-    assert check.warnings(spoiled.stolen(made_up.result(), 0.019)) == []
+    assert cautions.warnings(spoiled.stolen(made_up.result(), 0.019)) == []
 
 
 def test_what_the_hypervisor_gives_to_others_is_others_cpu() -> None:
@@ -60,9 +60,9 @@ def test_what_the_hypervisor_gives_to_others_is_others_cpu() -> None:
 def test_a_run_that_was_paced_slower_than_its_file_says_so() -> None:
     run = made_up.result()
     asked = spoiled.experiment(run, load=replace(run.experiment.load, rate=2 * run.rate))
-    assert any("paced at 550 tasks/s and not at the 1,100 of the file" in said for said in check.warnings(asked))
+    assert any("paced at 550 tasks/s and not at the 1,100 of the file" in said for said in cautions.warnings(asked))
     same = spoiled.experiment(run, load=replace(run.experiment.load, rate=run.rate))
-    assert not any("paced at" in said for said in check.warnings(same))
+    assert not any("paced at" in said for said in cautions.warnings(same))
 
 
 def test_runs_of_a_series_at_different_rates_have_no_paced_rows() -> None:
@@ -83,7 +83,7 @@ def test_a_ratio_that_changes_over_the_rounds_is_named() -> None:
         ),
         "ignored",
     )  # fmt: skip
-    (said,) = check.warnings(grows)
+    (said,) = cautions.warnings(grows)
     assert said.startswith("the judged ratio changed by 3")  # 1.02^15 is 1.35
     both = spoiled.turns(grows, lambda turn: turn)
     for cell in ("stored", "control"):
@@ -94,27 +94,27 @@ def test_a_ratio_that_changes_over_the_rounds_is_named() -> None:
             ),
             cell,
         )  # fmt: skip
-    assert check.warnings(both) == []  # a machine that gets faster is no trend of a ratio
+    assert cautions.warnings(both) == []  # a machine that gets faster is no trend of a ratio
 
 
 def test_earlier_attempts_are_counted_and_named() -> None:
     run = replace(made_up.result(), tries={"refuted": 2, "confirmed": 1})
-    assert check.warnings(run) == [
+    assert cautions.warnings(run) == [
         "attempt 4 at this experiment in this checkout; earlier ones: 1 confirmed, 2 refuted"
     ]
 
 
 def test_a_run_that_was_continued_says_what_was_compared_for_its_earlier_life() -> None:
     life = Life(ended="Ctrl-C", turns=9, rounds=3, accounts={}, counts={})
-    (said,) = check.warnings(replace(made_up.result(), earlier=[life]))
+    (said,) = cautions.warnings(replace(made_up.result(), earlier=[life]))
     assert said.startswith("continued after round 3 (Ctrl-C)")
 
 
 def test_warnings_of_several_runs_have_their_number() -> None:
     first, second = made_up.series(runs=2)
     tried = replace(second, tries={"trial": 1})
-    assert check.all_warnings([first, tried]) == [f"run 2: {said}" for said in check.warnings(tried)]
-    assert check.all_warnings([tried]) == check.warnings(tried)
+    assert cautions.all_warnings([first, tried]) == [f"run 2: {said}" for said in cautions.warnings(tried)]
+    assert cautions.all_warnings([tried]) == cautions.warnings(tried)
 
 
 def test_foreign_share_is_what_is_neither_ours_nor_the_rigs() -> None:
