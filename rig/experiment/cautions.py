@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rig.experiment import stats
+from rig.experiment.check import STOLEN_MOST
 from rig.experiment.compare import judged_logs, percent
 from rig.experiment.result import Result
 
@@ -61,8 +62,8 @@ def _other_load(result: Result) -> Iterator[str]:
 
 
 def _theft(result: Result) -> Iterator[str]:
-    stolen = _stolen(result)
-    if stolen > STOLEN_LIMIT:
+    stolen = result.stolen_share
+    if STOLEN_LIMIT < stolen <= STOLEN_MOST:
         yield f"the hypervisor gave {percent(stolen)}% of the machine's CPU to others while it was measured"
 
 
@@ -94,13 +95,6 @@ _LIFE = (
     "continued after round {rounds} ({ended}): the broker of the rounds before is gone, so of their tasks only ledger "
     "and Locust were compared"
 )
-
-
-def _stolen(result: Result) -> float:
-    """Return the share of the machine's CPU that the hypervisor gave to others, over all measured phases."""
-    phases = [phase for turn in result.counted for phase in turn.phases.values()]
-    capacity = sum(phase.seconds for phase in phases) * 1e9 * result.environment.get("cores", 1)
-    return sum(phase.stolen_ns for phase in phases) / capacity if capacity else 0.0
 
 
 def all_warnings(results: Sequence[Result]) -> list[str]:

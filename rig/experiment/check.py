@@ -20,6 +20,7 @@ CONTROL_CONFIDENCE = 0.999  # of the A/A alarm: it shall stop a measure in a tho
 SPOILED = 0.25  # share of a cell's turns in which something may go wrong that only widens intervals
 BUSY_LIMIT = 0.9  # share of one core that a generator may use: gevent has no more than one
 LOOP_LAG_LIMIT_US = 5000.0  # p99 of how late a generator's event loop was: by so much its sends may have been
+STOLEN_MOST = 0.05  # share of the machine's CPU that the hypervisor may give to others
 CLOCK_LIMIT_MS = 50.0  # between two writers' pairs of wall and monotonic clock; reading a pair takes less than that
 SAME_RATE = 1.02  # paced rates of two runs that differ by no more are one rate
 FULL = 0.8  # share of what the slowest cell executed at which a paced load is a queue that grows
@@ -185,6 +186,10 @@ def _machine(result: Result) -> Iterator[Invalid]:
         why = next(iter(result.left_out.values()))
         reason = f"{left_out} of {quiet + left_out} rounds had to be left out, the first because {why}"
         yield Invalid(reason=reason, change="stop what else runs on the machine (`docker ps`, `top`) and run again")
+    taken = result.stolen_share
+    if taken > STOLEN_MOST:
+        reason = f"the hypervisor gave {percent(taken)}% of the machine's CPU to others while it was measured"
+        yield Invalid(reason=reason, change="run on a machine with cores of its own, or at a quieter time")
 
 # Phases whose connections must be there before they begin, and what one that is opened in them disturbs.
 _WINDOWS = {PACED: PACED_MEASURES, BACKLOG: BATCH_MEASURES, DRAIN: BATCH_MEASURES}

@@ -92,6 +92,13 @@ class Result:
         had = Counter(turn.round for turn in turns)
         return sorted(number for number, count in had.items() if count == len(self.cells))
 
+    @property
+    def stolen_share(self) -> float:
+        """The share of the machine's CPU that the hypervisor gave to others, over all phases that count."""
+        phases = [phase for turn in self.counted for phase in turn.phases.values()]
+        capacity = sum(phase.seconds for phase in phases) * 1e9 * self.environment.get("cores", 1)
+        return sum(phase.stolen_ns for phase in phases) / capacity if capacity else 0.0
+
     def by_cell(self, measure: str, rounds: Sequence[int] | None = None) -> dict[str, list[float]]:
         """Return the values of `measure` by round, for the rounds that count (or `rounds`) and have one of each cell.
 

@@ -40,6 +40,7 @@ SAID = [
     f"more than {check.BUSY_LIMIT:.0%} of a core",
     f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)",
     f"more than {TOO_MUCH:.0%} of what the slowest cell drains in the warm-up",
+    f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
     f"more than {check.CLOCK_LIMIT_MS:g} ms apart",
     f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
     f"an interval of {truth.SURE:.1%} does not hold the truth",

@@ -60,6 +60,7 @@ BAD: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C", ALL),
     "killed": (lambda run: replace(run, turns=run.turns[:-4]), "after 6 of 8 rounds: rig was killed", ALL),
     "clocks": (clock(61.0), "clock of two writers lie 61", ALL),
+    "stolen": (lambda run: spoiled.stolen(run, 0.06), "gave 6.0% of the machine's CPU to others", ALL),
     "rounds": (
         lambda run: spoiled.left_out(run, 1, 2, 3, 4, 5),
         "5 of 8 rounds had to be left out, the first because others used 61% of the machine", ALL,
@@ -196,7 +197,7 @@ def trembling(run: Result, name: str) -> Result:
         lambda run: spoiled.values(run, paced_start=0.09, drain_start=-0.09),
         lambda run: trembling(run, "paced_start"),
         lambda run: trembling(run, "drain_start"),
-        lambda run: spoiled.stolen(run, 0.2),
+        lambda run: spoiled.stolen(run, 0.05),
         lambda run: spoiled.left_out(run, 1, 2, 3, 4),
         lambda run: spoiled.foreign(run, 0.4),
         clock(49.0),
