@@ -25,7 +25,7 @@ def identity(experiment: Experiment) -> str:
 
 
 def earlier(root: Path, experiment: Experiment) -> Mapping[str, int]:
-    """Return how many earlier runs of `experiment` in the checkout at `root` came to which verdict."""
+    """Return how many earlier runs of `experiment` in the checkout at `root` had each verdict."""
     wanted = identity(experiment)
     try:
         lines = (root / FILE).read_text(errors="replace").splitlines()

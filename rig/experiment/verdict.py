@@ -21,7 +21,7 @@ TRIAL_ROUNDS = 4  # with fewer rounds a run shows that it works, and judges noth
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A threshold and the ratio that was held against it; None where none may be used, which keeps no threshold."""
+    """A threshold and the ratio that it bounds; None where none may be used, which keeps no threshold."""
 
     threshold: Threshold
     ratio: Interval | None
@@ -96,7 +96,7 @@ def judge(results: Sequence[Result], rows: Sequence[Row], invalid: Sequence[Inva
 
 
 def _held(threshold: Threshold, rows: Sequence[Row], invalid: Sequence[Invalid]) -> Held:
-    """Return a threshold with the ratio that is held against it: none where that may not be used."""
+    """Return a threshold with the ratio that it bounds: none where that may not be used."""
     if unusable(invalid, threshold.measure):
         return Held(threshold=threshold, ratio=None)
     return Held(threshold=threshold, ratio=ratio_of(rows, threshold.measure, threshold.variant))
