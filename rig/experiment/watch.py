@@ -76,11 +76,12 @@ class Watch:
         turn = np.int64(int.from_bytes(b"-%04x-" % post, "little"))
         for watched in self._watched.values():
             rows = watched.look()
-            is_run = (rows[:, 4].view(np.uint64) >> np.uint64(56)) == record.RUN
+            kind_of_row = rows[:, 4].view(np.uint64) >> np.uint64(56)  # 0: its writer is in the midst of claiming it
+            is_run = kind_of_row == record.RUN
             ended = is_run & (rows[:, record.FINISHED] != 0) & (rows[:, record.OUTCOME] != _RETRIED)
             ours = rows[ended & ((rows[:, 1] & _TURN_MASK) == turn)]
             self._ended.update(zip(ours[:, _NUMBER].tolist(), (ours[:, _NUMBER_END] & _END_MASK).tolist(), strict=True))
-            open_rows = (is_run & ~ended).nonzero()[0]
+            open_rows = ((is_run & ~ended) | (kind_of_row == 0)).nonzero()[0]
             watched.done += int(open_rows[0]) if len(open_rows) else len(rows)
         return len(self._ended)
 

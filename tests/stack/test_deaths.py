@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from rig.ledger.account import Account, account
@@ -38,9 +39,13 @@ def draw(stack: Stack) -> Account:
 
 @pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
 def test_a_killed_worker_loses_what_it_was_running_and_the_account_names_it(stack: Stack) -> None:
-    load = start_load(stack, "tests/stack/loads/held.py", seconds=8, rate=5)
-    tasks_before = len(stack.tasks())
-    wait_until("the load to be under way", lambda: len(stack.tasks()) > tasks_before + 20)
+    def some_are_held() -> bool:
+        tasks = stack.tasks()
+        held = [kind for kind, pair in enumerate(tasks.kinds) if pair[0] == "app.fetch"]
+        return int(((tasks.started > 0) & (tasks.ends == 0) & np.isin(tasks.kind, held)).sum()) == POOL_PROCESSES
+
+    load = start_load(stack, "tests/stack/loads/held.py", seconds=6, rate=3)
+    wait_until("tasks in both pool processes", some_are_held)
     kill(stack, "worker-short")
     killed_ns = time.monotonic_ns()
     time.sleep(1)

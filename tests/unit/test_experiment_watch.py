@@ -101,6 +101,20 @@ def test_a_row_that_another_thread_has_not_filled_yet_is_looked_at_again(ledger:
     assert watch.finished(7) == 3
 
 
+@pytest.mark.parametrize("written", [8, 16, 36, 39], ids=lambda count: f"{count} bytes")
+def test_a_row_whose_writer_is_in_the_midst_of_claiming_it_is_looked_at_again(ledger: Stamped, written: int) -> None:
+    """Its id comes first and its type later: on two cores, a writer may be sent to sleep between them."""
+    watch = Watch(ledger.directory)
+    ids = sent(ledger, 7, 3)
+    ledger.finish(ids, [1] * 3)
+    words, base = ledger.worker.segment.buffer, 16384 + 128  # the second row
+    row = bytes(words[base : base + 128])
+    words[base : base + 128] = row[:written].ljust(128, b"\0")
+    assert watch.finished(7) == 2
+    words[base : base + 128] = row
+    assert watch.finished(7) == 3
+
+
 def rows_looked_at(watch: Watch, post: int, monkeypatch: pytest.MonkeyPatch) -> int:
     looked: list[int] = []
     look = watching._Watched.look

@@ -1,4 +1,4 @@
-"""Tasks that hold a process of the early-acking `short` worker for a while: when it is killed, some are running."""
+"""Tasks that keep the processes of the early-acking `short` worker busy: whenever it is killed, some are running."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ class Held(CeleryUser):
 
     @task
     def hold(self) -> None:
-        self.celery.send("app.fetch", (0.3,), queue="short")
+        self.celery.send("app.fetch", (2.0,), queue="short")
