@@ -29,7 +29,6 @@ from rig.stack.table import PORT_LABEL
 
 RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
 LOG_LINES = 5000
-RESTART_GRACE_S = 5  # an idle worker needs less than one
 DECLARE_S = 60.0  # seconds for a container that declares a few queues
 TEARDOWN_TRIES = 3  # a second Ctrl-C reaches the docker command too, and must not leave containers behind
 
@@ -226,10 +225,13 @@ def _web_port(fact: Mapping[str, Any]) -> str:
 
 
 def restart(cells: Sequence[Running]) -> None:
-    """Give every cell new worker processes and a new generator process, all at the same time; then `attach` again."""
+    """Give every cell new worker processes and a new generator process, all at the same time; then `attach` again.
+
+    They are killed: all tasks are executed and acknowledged, and a worker's own goodbye takes seconds of each round.
+    """
     ids = [container for cell in cells for container in (*cell.workers, cell.generator)]
     with ThreadPoolExecutor(len(ids)) as pool:
-        for _ in pool.map(lambda container: docker("restart", f"--time={RESTART_GRACE_S}", container), ids):
+        for _ in pool.map(lambda container: docker("restart", "--time=0", container), ids):
             pass
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rig.experiment.bench import Site
 from rig.ledger.reader import Segment
 from rig.stack import engine, start
@@ -69,13 +71,18 @@ def measuring_code(root: Path) -> str:
 
 
 def clock_spread_ms(segments: Sequence[Segment]) -> float:
-    """Return how far the writers of `segments` lie apart in wall minus monotonic clock, in ms.
+    """Return how far the containers that wrote `segments` lie apart in wall minus monotonic clock, in ms.
 
-    One host has one such difference, and NTP slews both clocks alike. It changes when the wall clock is stepped, and it
-    is another one on another host or in a time namespace of its own, where stamps do not compare.
+    In a time namespace of its own, where stamps do not compare, a container has another such difference all the time. A
+    step of the wall clock changes it for all of them at once, and harms no stamp: so each container's segment counts
+    that comes nearest to one of the first container's.
     """
-    offsets = [segment.wall_ns - segment.mono_ns for segment in segments]
-    return round((max(offsets) - min(offsets)) / 1e6, 3) if offsets else 0.0
+    offsets: dict[str, list[int]] = {}
+    for segment in segments:
+        offsets.setdefault(segment.host, []).append(segment.wall_ns - segment.mono_ns)
+    first = np.array(next(iter(offsets.values()), []), np.int64)
+    apart = [int(np.abs(first[:, None] - np.array(own, np.int64)).min()) for own in offsets.values()]
+    return round(max(apart, default=0) / 1e6, 3)
 
 
 def _images(site: Site) -> dict[str, str]:

@@ -116,7 +116,7 @@ def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
     )  # fmt: skip
 
 
-RESTART_S, TURN_S = 5.0, 4.5  # what a round takes on two cores: new processes; a turn besides its paced load
+RESTART_S, TURN_S = 8.0, 4.0  # what a round takes on two cores: new processes; a turn besides its paced load
 
 
 def _round_s(experiment: Experiment, cells: int) -> float:

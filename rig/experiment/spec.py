@@ -78,13 +78,13 @@ class Load:
     """What is sent in every turn, the same for all cells."""
 
     kinds: tuple[Kind, ...]
-    backlog: int = 2000  # tasks published while the worker is stopped, then drained
+    backlog: int = 1000  # tasks published while the worker is stopped, then drained
     users: int = 4  # Locust users that publish the backlog, each one task after the other
     arrivals: str = "poisson"  # of the paced phase: "poisson" or "constant"
     rate: float = 0.0  # of the paced phase, in tasks/s; 0: `share` of what the slowest cell drains in the warm-up
     share: float = 0.3
-    run_in: float = 1.0  # seconds of the paced phase before its window opens: sent and accounted for, in no measure
-    seconds: float = 2.0  # length of the window
+    run_in: float = 0.5  # seconds of the paced phase before its window opens: sent and accounted for, in no measure
+    seconds: float = 3.0  # length of the window
     wait_ms: float = 20.0  # a task that takes longer than this, from planned to finished, has waited
     goal: Goal | None = None  # adds the measure sustainable_rate
 

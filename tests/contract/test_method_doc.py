@@ -38,7 +38,7 @@ SAID = [
     f"others used more than {FOREIGN_LIMIT:.0%} of the machine's CPU",
     f"less than {1 - check.MISSED_RATE:.0%} of the rate it was offered",
     f"more than {check.BUSY_LIMIT:.0%} of a core",
-    f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late (p99)",
+    f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late at that percentile",
     f"more than {TOO_MUCH:.0%} of what the slowest cell drains in the warm-up",
     f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
     f"more than {check.CLOCK_LIMIT_MS:g} ms apart",

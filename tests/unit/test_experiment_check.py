@@ -88,9 +88,23 @@ BAD: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         lambda run: spoiled.answered(run, rounds=3, cpu_seconds=1.9, seconds=2.0),
         "ignored: in 3 of 8 paced loads the generator was saturated: it used more than 90% of a core", LATENCIES,
     ),
-    "loop": (
-        lambda run: spoiled.answered(run, rounds=3, loop_lag_us={"p50": 9, "p99": 5001.0}),
-        "in 3 of 8 paced loads the generator was late: its event loop by more than 5 ms", LATENCIES,
+    "loop, p99": (
+        lambda run: spoiled.answered(run, rounds=3, loop_lag_us={"p50": 9, "p95": 4999.0, "p99": 5001.0}),
+        "in 3 of 8 paced loads the generator was late: its event loop by more than 5 ms (p99)", ("p99", "waiting"),
+    ),
+    "loop, p95": (
+        lambda run: spoiled.answered(run, rounds=3, loop_lag_us={"p50": 9, "p95": 5001.0, "p99": 5002.0}),
+        "in 3 of 8 paced loads the generator was late: its event loop by more than 5 ms (p95)",
+        ("p95", "publish_ms", "p99", "waiting"),
+    ),
+    "loop, p50": (
+        lambda run: spoiled.answered(run, rounds=3, loop_lag_us={"p50": 5001.0, "p95": 5001.0, "p99": 5001.0}),
+        "in 3 of 8 paced loads the generator was late: its event loop by more than 5 ms (p50)",
+        ("p50", "p95", "publish_ms", "p99", "waiting"),
+    ),
+    "loop, of what is called waiting": (
+        lambda run: spoiled.answered(waiting(run, 8.0), rounds=3, loop_lag_us={"p99": 2001.0}),
+        "in 3 of 8 paced loads the generator was late: its event loop by more than 2 ms (p99)", ("waiting",),
     ),
     "connections, paced": (
         lambda run: spoiled.opened(run, PACED, "ignored", 3),
@@ -175,6 +189,11 @@ def test_what_the_file_allows_to_happen_to_tasks_is_no_reason(what: str) -> None
 def probed(run: Result, **answer: Any) -> Result:
     """A search tries rates that cannot be kept: that is its purpose, and no fault of the run."""
     return spoiled.answered(run, phase="probe 1", **answer)
+
+
+def waiting(run: Result, ms: float) -> Result:
+    """The run, where a task that takes longer than `ms` has waited."""
+    return replace(run, experiment=replace(run.experiment, load=replace(run.experiment.load, wait_ms=ms)))
 
 
 def trembling(run: Result, name: str) -> Result:

@@ -24,13 +24,26 @@ def test_writers_of_one_host_agree(segments: list[Segment]) -> None:
     assert 0 <= clock_spread_ms(segments) < CLOCK_LIMIT_MS
 
 
-def test_a_step_of_the_wall_clock_or_another_monotonic_clock_shows(segments: list[Segment]) -> None:
-    first, second = segments
-    aligned = replace(second, wall_ns=first.wall_ns + 5_000_000_000, mono_ns=first.mono_ns + 5_000_000_000)
-    assert clock_spread_ms([first, aligned]) == 0
-    for stepped in (
-        replace(aligned, wall_ns=aligned.wall_ns - 60_000_000),
-        replace(aligned, mono_ns=aligned.mono_ns - 60_000_000),
-    ):
-        assert clock_spread_ms([first, stepped]) == 60
+def at(segment: Segment, seconds: int, *, host: str = "worker", offset_ms: int = 0) -> Segment:
+    """The same segment, opened so many seconds later, where the clocks differ by so much more."""
+    later = seconds * 1_000_000_000
+    return replace(
+        segment, host=host, mono_ns=segment.mono_ns + later, wall_ns=segment.wall_ns + later + offset_ms * 1_000_000
+    )
+
+
+def test_another_monotonic_clock_shows(segments: list[Segment]) -> None:
+    first, _ = segments
+    assert clock_spread_ms([first, at(first, 5)]) == 0
+    assert clock_spread_ms([first, at(first, 5, offset_ms=60)]) == 60
+    assert clock_spread_ms([first, at(first, 5, offset_ms=-60)]) == 60
+    assert clock_spread_ms([first, at(first, 5), at(first, 6, host="other", offset_ms=-80)]) == 80
     assert clock_spread_ms([]) == 0
+
+
+def test_a_step_of_the_wall_clock_harms_no_stamp(segments: list[Segment]) -> None:
+    first, _ = segments
+    before = [first, at(first, 1), at(first, 1, host="other")]
+    after = [at(segment, 60, host=segment.host, offset_ms=37_000) for segment in before]
+    assert clock_spread_ms([*before, *after]) == 0
+    assert clock_spread_ms([*after, *before]) == 0
