@@ -19,15 +19,15 @@ from typing import Any
 from rig.errors import StackError
 from rig.experiment.cells import UNLIMITED, WEB_PORT, Cell, compose_file, yaml
 from rig.experiment.ended import Ended, ended
-from rig.experiment.meters import BROKER, RABBITMQ, REDIS, RESULTS, Server
-from rig.stack import build, cgroups, checks, images, preflight, start, up
+from rig.experiment.meters import RABBITMQ, REDIS, Server
+from rig.stack import cgroups, checks, start, up
 from rig.stack.cgroups import Cgroup
 from rig.stack.compose import Compose
 from rig.stack.docker import answers, docker, pause
 from rig.stack.paths import Checkout
 from rig.stack.table import PORT_LABEL
+from rig.stack.topology import BROKER, RESULTS, ROLES, Topology
 
-RESULT_STORE = "redis-results"  # services whose name starts so; every other one of a topology is its broker
 LOG_LINES = 5000
 DECLARE_S = 60.0  # seconds for a container that declares a few queues
 TEARDOWN_TRIES = 3  # a second Ctrl-C reaches the docker command too, and must not leave containers behind
@@ -44,12 +44,16 @@ class RunCheckout(Checkout):
         """Secrets and rendered configuration of the run's own stack."""
         return self.directory / "state"
 
+    def compose_files(self, name: str) -> list[Path]:
+        """Broker and result store: images of what observes a deployment need neither be pulled nor built."""
+        return [self.root / "compose" / "topologies" / name / "compose.yaml"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """One topology's project: its broker, its result store, and the cells on it."""
 
-    topology: str
+    topology: Topology
     compose: Compose
     cells: Sequence[Cell]
 
@@ -90,30 +94,21 @@ def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project:
     Raises BadInput with every problem of the pre-flight, StackError where a build or a pull fails.
     """
     sites: list[Site] = []
-    for topology in dict.fromkeys(cell.variant.topology for cell in cells):
-        own = [cell for cell in cells if cell.variant.topology == topology]
+    for topology in dict.fromkeys(cell.topology.name for cell in cells):
+        own = [cell for cell in cells if cell.topology.name == topology]
         name = f"{project}-{topology}"
         settings = {key: "0" if key.endswith("_PORT") else value for key, value in checkout.settings.items()}
         settings |= {"COMPOSE_PROJECT_NAME": name, **UNLIMITED}
         mine = RunCheckout(root=checkout.root, settings=settings, directory=directory)
-        plan = preflight.check(mine, topology)
-        chosen = images.decide(
-            checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
-            present=images.present, registry_answers=images.registry_answers,
-        )  # fmt: skip
-        start.say(chosen.why)
-        up.pull(plan, chosen)
-        build.ensure(checkout.root, chosen)
+        compose = replace(up.ready(mine, topology).compose, profiles=[])
         generated = directory / (f"compose-{topology}.yaml" if sites else "compose.yaml")
         generated.write_text(compose_file(own, checkout.root / "compose", run_id))
         for cell in own:
             _make_ledger(cell.ledger)
-        compose = replace(up.prepare(mine, plan, chosen), profiles=[])
-        broker = replace(compose, files=[checkout.root / "compose" / "topologies" / topology / "compose.yaml"])
         unchecked = directory / f"checks-off-{topology}.yaml"
-        unchecked.write_text(yaml(checks.switched_off(broker)))
-        files = [*broker.files, unchecked, generated]
-        sites.append(Site(topology=topology, compose=replace(compose, files=files), cells=own))
+        unchecked.write_text(yaml(checks.switched_off(compose)))
+        files = [*compose.files, unchecked, generated]
+        sites.append(Site(topology=own[0].topology, compose=replace(compose, files=files), cells=own))
     return sites
 
 
@@ -181,32 +176,29 @@ def _attach(site: Site) -> list[Running]:
     seen = {each.service: each.id for each in start.containers(site.compose.project)}
     facts = dict(zip(seen, json.loads(docker("inspect", *seen.values())), strict=True))
     groups = {service: cgroups.find(fact["State"]["Pid"]) for service, fact in facts.items()}
-    ours = {name for cell in site.cells for name in (*cell.workers, cell.generator)}
-    stores = [groups[service] for service in groups.keys() - ours if service.startswith(RESULT_STORE)]
-    brokers = [groups[service] for service in groups.keys() - ours if not service.startswith(RESULT_STORE)]
-    servers = _servers(site, {service: facts[service] for service in groups.keys() - ours})
+    of_role = {role: [groups[service] for service in site.topology.of_role(role)] for role in ROLES}
     return [
         Running(
             cell=cell, project=site.compose.project, generator=seen[cell.generator],
             workers=tuple(seen[name] for name in cell.workers),
             url=f"http://127.0.0.1:{_web_port(facts[cell.generator])}",
             components={
-                "publisher": [groups[cell.generator]], "broker": brokers,
-                "worker": [groups[name] for name in cell.workers], "results": stores,
+                "publisher": [groups[cell.generator]], "broker": of_role[BROKER],
+                "worker": [groups[name] for name in cell.workers], "results": of_role[RESULTS],
             },
-            servers=servers,
+            servers=_servers(site, facts),
         )
         for cell in site.cells
     ]  # fmt: skip
 
 
 def _servers(site: Site, facts: Mapping[str, Mapping[str, Any]]) -> list[Server]:
-    """Return the servers among a site's services, by what each says of the port that it publishes."""
+    """Return the servers among a topology's services, by what each says of the port that it publishes."""
     password = (Path(site.compose.env["RIG_STATE"]) / "secrets" / "monitor_password").read_text().strip()
     found = []
-    for service, fact in sorted(facts.items()):
+    for service, component in sorted(site.topology.services.items()):
+        fact = facts[service]
         address = next(iter(fact["NetworkSettings"]["Networks"].values()))["IPAddress"]
-        component = RESULTS if service.startswith(RESULT_STORE) else BROKER
         for published in fact["NetworkSettings"]["Ports"]:
             port = published.partition("/")[0]
             scheme = fact["Config"]["Labels"].get(f"{PORT_LABEL}{port}", "").partition("://")[0]

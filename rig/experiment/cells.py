@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.experiment.spec import CONTROL, Experiment, Kind, Variant, WorkerSpec
+from rig.stack.topology import Topology
 
 WEB_PORT = 8089  # Locust's, where POST /turn is answered
 LOCUSTFILE = "/opt/rig/rig/load/turns.py"
@@ -25,6 +26,7 @@ class Cell:
     name: str
     code: str
     variant: Variant
+    topology: Topology
     ledger: Path
 
     @property
@@ -61,9 +63,9 @@ class Cell:
         by itself stays in the cell. On RabbitMQ the queues are bound to a topic exchange, since Celery's native delayed
         delivery works with no direct one; on Redis a direct exchange leads straight to the list of the queue's name.
         """
-        rabbitmq = not self.variant.topology.startswith("redis")
-        facts: dict[str, Any] = {"exchange": "bench", "exchange_type": "topic" if rabbitmq else "direct"}
-        if rabbitmq:
+        declared = self.topology.declares_queues
+        facts: dict[str, Any] = {"exchange": "bench", "exchange_type": "topic" if declared else "direct"}
+        if declared:
             facts["queue_arguments"] = {"x-queue-type": "quorum", **self.variant.queue_arguments}
         queues = {name: {**facts, "routing_key": name} for name in self.queues}
         ours = {
@@ -75,14 +77,22 @@ class Cell:
         return ours | dict(self.variant.settings)
 
 
-def cells_of(experiment: Experiment, directory: Path) -> list[Cell]:
-    """Return a cell for each variant and one more for the first: the A/A control. Ledgers lie below `directory`."""
-    variants = {variant.name: variant for variant in experiment.variants} | {CONTROL: experiment.baseline}
+def variants_of(experiment: Experiment) -> dict[str, Variant]:
+    """Return the variant of each cell, by the cell's name: each variant's own, and one more of the first, the control."""
+    return {variant.name: variant for variant in experiment.variants} | {CONTROL: experiment.baseline}
+
+
+def cells_of(experiment: Experiment, directory: Path, topologies: Mapping[str, Topology]) -> list[Cell]:
+    """Return the cells of an experiment. Ledgers lie below `directory`."""
+    variants = variants_of(experiment)
     width = len(str(len(variants) - 1))
     return [
-        Cell(name=name, code=f"c{number:0{width}}", variant=variant, ledger=directory / name)
+        Cell(
+            name=name, code=f"c{number:0{width}}", variant=variant, topology=topologies[variant.topology],
+            ledger=directory / name,
+        )
         for number, (name, variant) in enumerate(variants.items())
-    ]
+    ]  # fmt: skip
 
 
 def compose_file(cells: Sequence[Cell], compose: Path, run_id: str) -> str:

@@ -21,6 +21,7 @@ from rig.stack.docker import docker
 
 CLOCK_SPREAD = "clock spread (ms)"
 MEASURING_CODE = "measuring code"
+TRANSPORTS = "transports"  # of Celery to the broker, by topology
 # What decides numbers, of the checkout: files, and folders of which the files that end so.
 DECIDING = ("rig/experiment", "rig/load", "rig/instrument", "rig/ledger/writer.py", "services/app")
 SOURCES = (".py", ".c")
@@ -51,6 +52,7 @@ def describe(
         "revision": _revision(root),
         MEASURING_CODE: measuring_code(root),
         "versions": dict(versions),
+        TRANSPORTS: {site.topology.name: site.topology.transport for site in sites},
         "images": {name: image for site in sites for name, image in sorted(_images(site).items())},
     }
 

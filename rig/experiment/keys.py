@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rig.experiment.spec import ALLOWED, CONTROL, OURS
@@ -120,7 +120,7 @@ GOAL: Keys = {"percentile": ("number", _percentile), "ms": ("number", _above(0))
 WORKER: Keys = {"worker": ("text", _worker), "queues": ("list", _names)}
 
 
-def variant(topologies: list[str]) -> Keys:
+def variant(topologies: Iterable[str]) -> Keys:
     """Return the keys of a [[variants]] table."""
     return {
         "name": ("text", _cell_name), "topology": ("text", _one_of(*topologies)), "worker": ("text", _worker),

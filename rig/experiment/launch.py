@@ -14,7 +14,7 @@ from typing import Any
 
 from rig.errors import BadInput, StackError
 from rig.experiment import attempts, interrupts, leftovers, lives, result, shapes
-from rig.experiment.cells import cells_of
+from rig.experiment.cells import cells_of, variants_of
 from rig.experiment.plan import schedule
 from rig.experiment.progress import Progress
 from rig.experiment.record import NUMBERS_A_TURN
@@ -40,7 +40,7 @@ def launch(
     (nothing was started, nothing is kept) and StackError (the stack did not come up; its logs are kept).
     """
     run_id = new_id(experiment)
-    cells = {cell.name: cell.variant.name for cell in cells_of(experiment, Path())}
+    cells = {name: variant.name for name, variant in variants_of(experiment).items()}
     orders = schedule(list(cells), experiment.rounds, seed)
     tries = attempts.earlier(checkout.root, experiment)
     fresh = Result(run=run_id, experiment=experiment, cells=cells, seed=seed, orders=orders, tries=tries)
@@ -106,7 +106,7 @@ def _plain(experiment: Experiment) -> str:
 
 
 def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
-    cells = cells_of(of.experiment, directory / lives.LEDGER)
+    cells = cells_of(of.experiment, directory / lives.LEDGER, checkout.topologies())
     missing = of.experiment.rounds - len(of.whole_rounds)
     # A life that was killed may have used numbers that nobody wrote down: those of one round.
     begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)

@@ -10,8 +10,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rig.experiment.environment import TRANSPORTS
 from rig.experiment.record import DRAIN, Turn
 from rig.experiment.result import Result
+from rig.stack.topology import REDIS
 
 MACHINE_FULL = 0.95  # of all cores
 POOL_FULL = 0.9  # of the time between the first start and the last end, in which a pool process had a task
@@ -69,11 +71,13 @@ class Shares:
 def limits(results: Sequence[Result]) -> dict[str, Shares]:
     """Return what was busy in each cell's drains, over the counted turns of all runs; none for a cell without any."""
     found = {}
+    topologies = {variant.name: variant.topology for variant in results[0].experiment.variants}
     for cell, variant in results[0].cells.items():
         busy = [each for result in results for each in _busy(result, cell)]
         if busy:
-            redis = any(v.name == variant and v.topology.startswith("redis") for v in results[0].experiment.variants)
-            found[cell] = _shares(busy, cores=results[0].environment.get("cores", 1), single=redis)
+            about = results[0].environment
+            single = about.get(TRANSPORTS, {}).get(topologies[variant]) == REDIS
+            found[cell] = _shares(busy, cores=about.get("cores", 1), single=single)
     return found
 
 

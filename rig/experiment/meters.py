@@ -15,21 +15,21 @@ from typing import Any
 
 from redis import Redis, RedisError
 
+from rig.stack import topology
 from rig.stack.cgroups import Cgroup
+from rig.stack.topology import BROKER, RESULTS
 
 Components = Mapping[str, Sequence[Cgroup]]  # of a running cell, by name
 
 MIB = 1 << 20
 TIMEOUT = 10.0  # seconds
 PROMETHEUS_PORT = 15692  # RabbitMQ's plugin
-RABBITMQ, REDIS = "amqp", "redis"  # schemes by which a service says what listens on its port
+RABBITMQ, REDIS = topology.TRANSPORTS  # a service says in this scheme what listens on its port
 # Each is a counter over all queues, with up to one set of labels a protocol and type of queue.
 MESSAGES = re.compile(r"^rabbitmq_global_messages_(received|confirmed|delivered|acknowledged)_total\{[^}]*\} (\d+)$")
 # Commands of health checks, connections, replication and our own: everything else is somebody's work with tasks.
 HOUSEKEEPING = frozenset(("auth", "client", "config", "hello", "info", "ping", "psync", "replconf", "role", "select"))
 EVICTED = "evicted keys"
-
-BROKER, RESULTS = "broker", "results"  # components that have servers
 
 
 @dataclass(frozen=True, kw_only=True)

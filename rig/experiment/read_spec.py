@@ -16,9 +16,11 @@ from rig.experiment.reader import Reader, Table
 from rig.experiment.spec import Assertion, Expectation, Experiment, Load, Threshold, Variant, differing
 from rig.experiment.tables import ONE_KIND, load_of, variant_of
 from rig.load.calls import DELAY
+from rig.stack.paths import DEFAULT_TOPOLOGY
+from rig.stack.topology import Topology
 
 
-def load_experiment(path: Path, topologies: list[str]) -> Experiment:
+def load_experiment(path: Path, topologies: Mapping[str, Topology]) -> Experiment:
     """Return the experiment that `path` describes; `topologies` are those that exist. BadInput lists all mistakes."""
     try:
         text = path.read_text()
@@ -31,7 +33,7 @@ def load_experiment(path: Path, topologies: list[str]) -> Experiment:
     return _build(Reader(path, text), data, topologies)
 
 
-def _build(reader: Reader, data: Mapping[str, Any], topologies: list[str]) -> Experiment:
+def _build(reader: Reader, data: Mapping[str, Any], topologies: Mapping[str, Topology]) -> Experiment:
     top = reader.table(data, (), keys.TOP, ("claim", "source", "expectation", "load", "variants"))
     expectation: Table = {}
     if "expectation" in top:
@@ -78,7 +80,7 @@ def _load(reader: Reader, data: Table) -> Table:
     return load | {"kinds": kinds}
 
 
-def _variants(reader: Reader, data: Sequence[Any], topologies: list[str]) -> list[Table]:
+def _variants(reader: Reader, data: Sequence[Any], topologies: Mapping[str, Topology]) -> list[Table]:
     variants = reader.tables(data, ("variants",), keys.variant(topologies), ("name",))
     for index, variant in enumerate(variants):
         where: Key = ("variants", index)
@@ -89,7 +91,8 @@ def _variants(reader: Reader, data: Sequence[Any], topologies: list[str]) -> lis
             variant["workers"] = reader.tables(variant["workers"], known, keys.WORKER, ("worker",))
         if variant.get("options") and variant.get("call") == DELAY:
             reader.wrong((*where, "options"), 'options: delay() takes none; use call = "apply_async"')
-        if variant.get("queue_arguments") and variant.get("topology", "").startswith("redis"):
+        on = topologies.get(variant.get("topology", DEFAULT_TOPOLOGY))
+        if variant.get("queue_arguments") and on and not on.declares_queues:
             reader.wrong((*where, "queue_arguments"), "queue_arguments are RabbitMQ's: on Redis no queue is declared")
     return variants
 

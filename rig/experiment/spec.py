@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.load.calls import SEND_TASK
+from rig.stack.paths import DEFAULT_TOPOLOGY
 
 ALLOWED = ("duplicated", "expired", "failed")
 CONTROL = "control"  # name of the cell that runs the first variant a second time
@@ -104,7 +105,7 @@ class Variant:
     """One way to run Celery; everything not named here is the stack's default."""
 
     name: str
-    topology: str = "rabbitmq"
+    topology: str = DEFAULT_TOPOLOGY
     workers: tuple[WorkerSpec, ...] = (WorkerSpec(),)
     settings: Mapping[str, Any] = field(default_factory=dict)  # Celery settings, for worker and publisher
     options: Mapping[str, Any] = field(default_factory=dict)  # of apply_async

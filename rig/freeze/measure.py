@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from rig.stack.compose import Compose
 from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 from rig.stack.start import say
+from rig.stack.topology import BROKER
 
 OPEN_USERS = 10  # as many as Locust starts, and as Celery's pool has connections
 USER_RATE = 50.0  # tasks a second of a closed-loop user, who has one task under way at a time
@@ -69,9 +71,10 @@ def measure(checkout: Checkout, plan: Plan) -> Record:
     """Measure both loops on containers of their own. Raises BadInput (pre-flight) and StackError."""
     load_before = os.getloadavg()[0]
     with site.running(checkout, services(checkout.root / "compose")) as (compose, ledger):
-        frozen = {loop: _run(compose, ledger, plan, loop) for loop in (OPEN, CLOSED)}
+        topology = checkout.topologies()[site.TOPOLOGY]
+        frozen = {loop: _run(compose, topology.of_role(BROKER), ledger, plan, loop) for loop in (OPEN, CLOSED)}
         tasks, drawn = _account(ledger)
-        here = Site(topology=site.TOPOLOGY, compose=compose, cells=[])
+        here = Site(topology=topology, compose=compose, cells=[])
         environment = describe(checkout.root, [here], {}, load_before)
         return Record(
             engine=ENGINE, rate=plan.rate, run_in=RUN_IN_S, seconds=plan.seconds, users=plan.users,
@@ -103,10 +106,10 @@ def services(compose: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run(compose: Compose, ledger: Path, plan: Plan, loop: str) -> tuple[int, int]:
+def _run(compose: Compose, brokers: Collection[str], ledger: Path, plan: Plan, loop: str) -> tuple[int, int]:
     """Run one load with a freeze in its middle; return when that began and ended, in monotonic nanoseconds."""
     say(f"{loop} loop: {plan.rate:g} tasks a second, the broker stands still for {plan.freeze:g} s in the middle")
-    broker = next(each.id for each in compose.ps() if each.service == "rabbitmq")
+    (broker,) = [each.id for each in compose.ps() if each.service in brokers]
     failures: list[StackError] = []
 
     def locust() -> None:

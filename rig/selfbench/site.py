@@ -15,7 +15,7 @@ from typing import Any
 from rig.experiment import interrupts
 from rig.experiment.bench import RunCheckout
 from rig.experiment.cells import UNLIMITED, yaml
-from rig.stack import build, checks, images, preflight, start, up
+from rig.stack import checks, start, up
 from rig.stack.compose import Compose
 from rig.stack.docker import docker
 from rig.stack.paths import Checkout
@@ -36,22 +36,14 @@ def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[C
     settings = {key: "0" if key.endswith("_PORT") else value for key, value in checkout.settings.items()}
     settings |= {"COMPOSE_PROJECT_NAME": name, "TOPOLOGY": TOPOLOGY, **UNLIMITED}
     mine = RunCheckout(root=checkout.root, settings=settings, directory=directory)
-    plan = preflight.check(mine, TOPOLOGY)
-    chosen = images.decide(
-        checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
-        present=images.present, registry_answers=images.registry_answers,
-    )  # fmt: skip
-    up.pull(plan, chosen)
-    build.ensure(checkout.root, chosen)
-    directory.mkdir(parents=True)
+    compose = replace(up.ready(mine, TOPOLOGY).compose, profiles=[])
     ledger = directory / "ledger"
     ledger.mkdir()
     ledger.chmod(0o777)  # the containers write there under a uid of their own
     (ledger / "KEEP").touch()
     ours = directory / "compose.yaml"
     ours.write_text(yaml({"services": services}).replace("{ledger}", str(ledger)))
-    broker = checkout.root / "compose" / "topologies" / TOPOLOGY / "compose.yaml"
-    compose = replace(up.prepare(mine, plan, chosen), files=[broker], profiles=[])
+    [broker] = mine.compose_files(TOPOLOGY)
     unchecked = directory / "checks-off.yaml"
     unchecked.write_text(yaml(checks.switched_off(compose)))
     try:

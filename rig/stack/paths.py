@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rig import dotenv
 from rig.errors import BadInput
+from rig.stack import topology
+from rig.stack.topology import Topology
 
 DEFAULT_PROJECT = "celery-rig"
 DEFAULT_TOPOLOGY = "rabbitmq"
@@ -63,9 +65,17 @@ class Checkout:
         """The topology that the last `rig up` started, else the one it would start."""
         return self.state.get("TOPOLOGY") or self.wanted_topology
 
-    def topologies(self) -> list[str]:
-        """The names that TOPOLOGY may have: the folders of `compose/topologies`."""
+    def compose_files(self, name: str) -> list[Path]:  # noqa: ARG002 - for who overrides it
+        """What a stack on the topology `name` consists of: everything. A run has use for the topology alone."""
+        return [self.root / "compose.yaml"]
+
+    def topology_names(self) -> list[str]:
+        """What TOPOLOGY may be: the folders of `compose/topologies`."""
         return sorted(path.parent.name for path in (self.root / "compose" / "topologies").glob("*/compose.yaml"))
+
+    def topologies(self) -> dict[str, Topology]:
+        """The topologies by name. BadInput where the description of one is wrong."""
+        return {name: topology.load(self.root / "compose" / "topologies" / name) for name in self.topology_names()}
 
 
 def checkout(root: Path | None = None) -> Checkout:

@@ -38,7 +38,7 @@ def check(checkout: Checkout, topology: str) -> Plan:
     numbers, problems = ports.wanted(checkout.settings)
     problems = [
         *missing,
-        *topology_problems(topology, checkout.topologies()),
+        *topology_problems(topology, checkout.topology_names()),
         *family_problems(checkout.settings.get("IMAGES", "")),
         *problems,
         *secrets.problems(checkout.settings, checkout.secrets, stack_exists=exists),
@@ -46,7 +46,7 @@ def check(checkout: Checkout, topology: str) -> Plan:
     plan = None
     if not missing:
         problems += [*_foreign(checkout), *_resources(checkout)]
-        if topology in checkout.topologies() and len(numbers) == len(ports.markers(checkout.settings)):
+        if topology in checkout.topology_names() and len(numbers) == len(ports.markers(checkout.settings)):
             plan = make_plan(checkout, topology, numbers)
             problems += ports.taken(plan.ports, checkout.project)
     if problems or plan is None:
@@ -78,7 +78,7 @@ def compose_for(checkout: Checkout, topology: str, **variables: str) -> Compose:
     names = {"TOPOLOGY": topology, "COMPOSE_PROJECT_NAME": checkout.project}
     return Compose(
         project=checkout.project,
-        files=[checkout.root / "compose.yaml"],
+        files=checkout.compose_files(topology),
         env={**checkout.settings, **places, **variables, **names},
         profiles=[GRAFANA],  # without it Compose would not see, and not stop, a Grafana that runs
     )

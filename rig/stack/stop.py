@@ -30,7 +30,7 @@ def down(checkout: Checkout, *, volumes: bool) -> list[str]:
 
 def _topology(checkout: Checkout) -> str:
     """Any valid topology will do for removal; a setting that is wrong must not keep a stack from being stopped."""
-    known = checkout.topologies()
+    known = checkout.topology_names()
     return checkout.running_topology if checkout.running_topology in known else known[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rig import dotenv
 from rig.errors import StackError
@@ -11,6 +11,7 @@ from rig.stack import build, engine, images, machine, preflight, secrets, start,
 from rig.stack.compose import Compose
 from rig.stack.paths import Checkout
 
+GRAFANA = "GRAFANA_IMAGE"
 STATE_HEADER = "Written by `rig up`: what runs, on which images, at which ports of 127.0.0.1."
 
 
@@ -19,21 +20,38 @@ def up(checkout: Checkout, topology: str) -> Compose:
 
     Raises BadInput with every problem of the pre-flight, StackError where a build, a pull or a service fails.
     """
+    here = ready(checkout, topology)
+    start.say(f"starting {checkout.project} on {topology}; it is ready when a canary task has run on every queue")
+    start.start(here.compose)
+    write_state(checkout, here)
+    return here.compose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """Everything that has to be there before a container starts."""
+
+    plan: preflight.Plan
+    images: images.Images
+    compose: Compose
+
+
+def ready(checkout: Checkout, topology: str) -> Ready:
+    """Do what comes before a start, for a deployment and for a run alike: pre-flight, images, secrets, configuration.
+
+    Raises BadInput with every problem of the pre-flight, StackError where a build or a pull fails.
+    """
     plan = preflight.check(checkout, topology)
     chosen = images.decide(
         checkout.settings.get("IMAGES", ""), plan.official, checkout.root / "compose" / "images",
         present=images.present, registry_answers=images.registry_answers,
     )
     start.say(chosen.why)
-    if not chosen.grafana:
+    if GRAFANA in plan.official and not chosen.grafana:
         start.say("Grafana is left out: it is in no Debian release (dashboards need IMAGES=official)")
-    compose = prepare(checkout, plan, chosen)
     pull(plan, chosen)
     build.ensure(checkout.root, chosen)
-    start.say(f"starting {checkout.project} on {topology}; it is ready when a canary task has run on every queue")
-    start.start(compose)
-    write_state(checkout, plan, compose, chosen)
-    return compose
+    return Ready(plan=plan, images=chosen, compose=prepare(checkout, plan, chosen))
 
 
 def prepare(checkout: Checkout, plan: preflight.Plan, chosen: images.Images) -> Compose:
@@ -65,16 +83,16 @@ def pull(plan: preflight.Plan, chosen: images.Images) -> None:
             raise StackError(f"{image} could not be pulled: try again, or use the stand-ins: make up IMAGES=debian")
 
 
-def write_state(checkout: Checkout, plan: preflight.Plan, compose: Compose, chosen: images.Images) -> None:
+def write_state(checkout: Checkout, here: Ready) -> None:
     """Write `state.env`: topology, project, family, images, and each published port as the engine assigned it."""
-    at = {(container.service, inside): port for container in compose.ps() for inside, port in container.ports.items()}
-    published = {port.variable: at.get((port.service, port.target)) for port in plan.ports}
+    at = {(container.service, inside): port for container in here.compose.ps() for inside, port in container.ports.items()}
+    published = {port.variable: at.get((port.service, port.target)) for port in here.plan.ports}
     dotenv.write(
         checkout.state_file,
         {
-            "TOPOLOGY": plan.topology,
+            "TOPOLOGY": here.plan.topology,
             "COMPOSE_PROJECT_NAME": checkout.project,
-            **chosen.variables,
+            **here.images.variables,
             **{variable: str(number) for variable, number in published.items() if number},
         },
         STATE_HEADER,

@@ -22,7 +22,7 @@ def checked(project: Compose) -> set[str]:
     return {name for name, check in found.items() if check and not check.get("disable")}
 
 
-@pytest.mark.parametrize("topology", Checkout(root=ROOT, settings={}).topologies())
+@pytest.mark.parametrize("topology", Checkout(root=ROOT, settings={}).topology_names())
 def test_no_service_of_a_topology_keeps_its_health_check(topology: str, tmp_path: Path) -> None:
     file = ROOT / "compose" / "topologies" / topology / "compose.yaml"
     env = {**dotenv.read(ROOT / ".env"), "TOPOLOGY": topology}

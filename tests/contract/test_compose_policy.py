@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from rig.stack.topology import load
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = sorted(path.parent.name for path in (ROOT / "compose/topologies").glob("*/compose.yaml"))
@@ -44,6 +47,13 @@ def project(topology: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+@each_topology
+def test_a_topology_gives_each_of_its_services_a_role(topology: str) -> None:
+    folder = ROOT / "compose" / "topologies" / topology
+    services = yaml.safe_load((folder / "compose.yaml").read_text())["services"]
+    assert set(load(folder).services) == set(services)
 
 
 RULES: dict[str, Callable[[str, dict[str, Any]], Any]] = {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rig.experiment import check, stats
+from rig.experiment import check, stats, windows
 from rig.experiment.record import FOREIGN_LIMIT
 from rig.experiment.result import load_all
 from rig.experiment.run import TOO_MUCH
@@ -36,9 +36,9 @@ SAID = [
     f"Student's t is asked for {stats.STOPPING:.0%} and not for {stats.CONFIDENCE:.0%}",
     f"Above {FOREIGN_LIMIT:.0%} of the machine in any phase",
     f"others used more than {FOREIGN_LIMIT:.0%} of the machine's CPU",
-    f"less than {1 - check.MISSED_RATE:.0%} of the rate it was offered",
-    f"more than {check.BUSY_LIMIT:.0%} of a core",
-    f"more than {check.LOOP_LAG_LIMIT_US / 1000:g} ms late at that percentile",
+    f"less than {1 - windows.MISSED_RATE:.0%} of the rate it was offered",
+    f"more than {windows.BUSY_LIMIT:.0%} of a core",
+    f"more than {windows.LOOP_LAG_LIMIT_US / 1000:g} ms late at that percentile",
     f"more than {TOO_MUCH:.0%} of what the slowest cell drains in the warm-up",
     f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
     f"more than {check.CLOCK_LIMIT_MS:g} ms apart",

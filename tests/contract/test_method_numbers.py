@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rig.experiment import cautions, check, stats
+from rig.experiment import cautions, check, stats, windows
 from rig.experiment.measure import BEYOND, WAKING, named
 from rig.experiment.plan import FEWEST_ROUNDS
 from rig.experiment.record import FOREIGN_LIMIT, UNEVEN_LIMIT
@@ -33,10 +33,10 @@ SAID = [
     f"nothing is sent for {IDLE_S:g} s",
     f"({WORDS[RATE_TURNS]} drains of each cell)",
     f"a look at shared memory every {1000 * POLL_S:g} ms",
-    f"in more than {WORDS[check.SPOILED]} of a cell's turns, what was measured there is struck out",
+    f"in more than {WORDS[windows.SPOILED]} of a cell's turns, what was measured there is struck out",
     f"If the {stats.UNSTEADY_CONFIDENCE:.0%} interval over the rounds lies wholly beyond a {WORDS[0.1]}",
-    f"above {check.FULL:.0%} of what the slowest cell executes",
-    f"above {check.FULL:.0%} of the slowest cell's execution rate",
+    f"above {windows.FULL:.0%} of what the slowest cell executes",
+    f"above {windows.FULL:.0%} of the slowest cell's execution rate",
     f"without the first {WORDS[WAKING]} of its ends",
     f"where {WORDS[BEYOND]} tasks or more lie beyond it: p95 from {20 * BEYOND} tasks on, p99 from {100 * BEYOND:,}",
     f"above `wait_ms` ({DEFAULT.wait_ms:g})",

@@ -27,7 +27,7 @@ from rig.stack.compose import Compose
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "celery-rig-test"
-TOPOLOGIES = ["rabbitmq", "redis", "redis-sentinel"]
+TOPOLOGIES = paths.checkout().topology_names()
 BIN = Path(sys.executable).parent
 LOGS = ROOT / "runs" / "test-logs"  # where a failed stack's last words are kept
 

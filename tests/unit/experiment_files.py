@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from topologies import RABBITMQ, REDIS
 
 from rig.errors import BadInput
 from rig.experiment.read_spec import load_experiment
 
-TOPOLOGIES = ["rabbitmq", "redis"]
+TOPOLOGIES = {topology.name: topology for topology in (RABBITMQ, REDIS)}
 GOOD = """\
 claim = "c"
 source = "s"

@@ -14,6 +14,7 @@ from typing import Any
 
 import made_up
 from stamped import Stamped
+from topologies import RABBITMQ
 
 from rig.experiment.bench import Running
 from rig.experiment.cells import Cell
@@ -97,7 +98,8 @@ def played(directory: Path, load: Load = LOAD, variant: Variant | None = None) -
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Generator) as web:
         Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        cell = Cell(name="stored", code="c0", variant=variant or Variant(name="stored"), ledger=directory)
+        own = variant or Variant(name="stored")
+        cell = Cell(name="stored", code="c0", variant=own, topology=RABBITMQ, ledger=directory)
         running = Played(
             cell=cell, project="p", workers=("w",), generator="g", url=f"http://127.0.0.1:{web.server_port}",
             components={name: [] for name in COMPONENTS}, servers=[], scene=scene,

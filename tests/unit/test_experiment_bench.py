@@ -8,6 +8,7 @@ import pytest
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import ChannelError
+from topologies import RABBITMQ
 
 from rig.errors import BadInput, StackError
 from rig.experiment import bench, cells
@@ -43,8 +44,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def site(tmp_path: Path) -> bench.Site:
     files = [Path(f"/x/{name}.yaml") for name in ("broker", "unchecked", "cells")]
-    own = [cells.Cell(name=each.name, code=each.name, variant=each, ledger=tmp_path) for each in (ONE, TWO)]
-    return bench.Site(topology="rabbitmq", compose=Compose(project="p", files=files), cells=own)
+    own = [
+        cells.Cell(name=each.name, code=each.name, variant=each, topology=RABBITMQ, ledger=tmp_path)
+        for each in (ONE, TWO)
+    ]
+    return bench.Site(topology=RABBITMQ, compose=Compose(project="p", files=files), cells=own)
 
 
 def test_queues_of_a_cell_with_several_workers_are_there_before_its_workers(done: list[str], site: bench.Site) -> None:
@@ -80,7 +84,7 @@ def exists(queue: str, connection: Connection) -> bool:
 
 
 def test_every_queue_is_declared_that_a_worker_of_the_cell_knows(tmp_path: Path) -> None:
-    cell = cells.Cell(name="two", code="c1", variant=TWO, ledger=tmp_path)
+    cell = cells.Cell(name="two", code="c1", variant=TWO, topology=RABBITMQ, ledger=tmp_path)
     app = Celery(broker="memory://", set_as_current=False)
     app.conf.update(cell.settings())
     with app.connection_for_write() as connection:

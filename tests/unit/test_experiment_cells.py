@@ -9,6 +9,7 @@ import pytest
 import yaml
 from celery import Celery
 from celery.app.amqp import Queues
+from topologies import RABBITMQ, TOPOLOGIES
 
 from rig.experiment import cells
 from rig.experiment.spec import CONTROL, Kind, Variant, WorkerSpec
@@ -18,12 +19,13 @@ from rig.load.target import Target
 
 @pytest.fixture
 def services(tmp_path: Path) -> dict[str, dict]:
-    text = cells.compose_file(cells.cells_of(made_up.experiment(), tmp_path), Path("/repo/compose"), "run-1")
+    own = cells.cells_of(made_up.experiment(), tmp_path, TOPOLOGIES)
+    text = cells.compose_file(own, Path("/repo/compose"), "run-1")
     return yaml.safe_load(text)["services"]
 
 
 def test_control_is_the_first_variant_in_a_cell_of_its_own(tmp_path: Path) -> None:
-    built = {cell.name: cell for cell in cells.cells_of(made_up.experiment(), tmp_path)}
+    built = {cell.name: cell for cell in cells.cells_of(made_up.experiment(), tmp_path, TOPOLOGIES)}
     assert list(built) == ["stored", "ignored", CONTROL]
     assert built[CONTROL].variant is built["stored"].variant
     assert [cell.queues for cell in built.values()] == [("bench.c0",), ("bench.c1",), ("bench.c2",)]
@@ -33,7 +35,7 @@ def test_control_is_the_first_variant_in_a_cell_of_its_own(tmp_path: Path) -> No
 def test_whatever_variants_are_called_their_messages_have_names_of_one_length(tmp_path: Path, count: int) -> None:
     """A queue's name is in every message, a node's in what it says to the broker: a longer one would cost bytes."""
     variants = [Variant(name="a" * (n + 1), settings={"worker_prefetch_multiplier": n}) for n in range(count)]
-    built = cells.cells_of(replace(made_up.experiment(), variants=tuple(variants)), tmp_path)
+    built = cells.cells_of(replace(made_up.experiment(), variants=tuple(variants)), tmp_path, TOPOLOGIES)
     assert len({cell.code for cell in built}) == len({cell.queues for cell in built}) == count + 1
     assert len({len(queue) for cell in built for queue in cell.queues}) == 1
     commands = [cells.worker_command(cell, cell.workers[0], cell.variant.workers[0]) for cell in built]
@@ -66,7 +68,7 @@ def test_generators_are_published_on_loopback_only(services: dict[str, dict]) ->
 
 def test_variant_options_follow_the_engines_own_on_the_command_line(tmp_path: Path) -> None:
     variant = Variant(name="a", workers=(WorkerSpec(worker="--pool threads -c 8"),))
-    cell = cells.Cell(name="a", code="c0", variant=variant, ledger=tmp_path)
+    cell = cells.Cell(name="a", code="c0", variant=variant, topology=RABBITMQ, ledger=tmp_path)
     (service,) = cell.workers
     assert cells.worker_command(cell, service, *variant.workers)[-4:] == ["--pool", "threads", "-c", "8"]
 
@@ -86,7 +88,7 @@ SPLIT = Variant(
 
 
 def test_each_kind_goes_to_its_queue_and_each_worker_consumes_its_own(tmp_path: Path) -> None:
-    cell = cells.Cell(name="split", code="c1", variant=SPLIT, ledger=tmp_path)
+    cell = cells.Cell(name="split", code="c1", variant=SPLIT, topology=RABBITMQ, ledger=tmp_path)
     assert cell.queues == ("bench.c1.quick", "bench.c1.slow")
     assert [cell.order_of(Kind(task="t", name=name))["queue"] for name in ("tiny", "long")] == list(cell.queues)
     built = yaml.safe_load(cells.compose_file([cell], Path("/repo/compose"), "run-1"))["services"]
@@ -98,7 +100,8 @@ def test_each_kind_goes_to_its_queue_and_each_worker_consumes_its_own(tmp_path: 
 
 def queues_of(variant: Variant, tmp_path: Path) -> Queues:
     """Return the queues as Celery makes them of what a worker is told."""
-    cell = cells.Cell(name=variant.name, code="c0", variant=variant, ledger=tmp_path)
+    topology = TOPOLOGIES[variant.topology]
+    cell = cells.Cell(name=variant.name, code="c0", variant=variant, topology=topology, ledger=tmp_path)
     return Celery(set_as_current=False).amqp.Queues(cell.settings()["task_queues"])
 
 
@@ -118,11 +121,12 @@ def test_queues_on_redis_are_lists_behind_a_direct_exchange(tmp_path: Path) -> N
 
 def test_settings_of_a_variant_win_over_the_engines(tmp_path: Path) -> None:
     variant = Variant(name="a", settings={"task_routes": {"app.noop": {"queue": "x"}}})
-    assert cells.Cell(name="a", code="c0", variant=variant, ledger=tmp_path).settings()["task_routes"]["app.noop"]
+    cell = cells.Cell(name="a", code="c0", variant=variant, topology=RABBITMQ, ledger=tmp_path)
+    assert cell.settings()["task_routes"]["app.noop"]
 
 
 def test_a_generator_knows_the_queues_of_its_cell_as_the_workers_do(tmp_path: Path) -> None:
-    cell = cells.Cell(name="a", code="c0", variant=Variant(name="a"), ledger=tmp_path)
+    cell = cells.Cell(name="a", code="c0", variant=Variant(name="a"), topology=RABBITMQ, ledger=tmp_path)
     target = Target(
         topology="rabbitmq", broker_url="memory://", result_url="", ledger=tmp_path, settings=cell.settings()
     )

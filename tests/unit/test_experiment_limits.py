@@ -5,6 +5,7 @@ from dataclasses import replace
 import made_up
 import pytest
 
+from rig.experiment.environment import TRANSPORTS
 from rig.experiment.limits import limits
 from rig.experiment.record import COMPONENTS, DRAIN, Phase, Turn
 from rig.experiment.result import Result
@@ -53,8 +54,9 @@ def test_the_first_part_that_was_full_is_named(run: Result, said: str) -> None:
 def test_a_broker_with_one_thread_can_be_what_limits_and_another_cannot() -> None:
     run = drained(0.5, 0.3, 0.2, 0.8, broker=0.98)
     assert limits([run])["stored"].said.startswith("no single part")
-    variants = tuple(replace(variant, topology="redis") for variant in run.experiment.variants)
-    on_redis = replace(run, experiment=replace(run.experiment, variants=variants))
+    variants = tuple(replace(variant, topology="valkey") for variant in run.experiment.variants)
+    about = {**run.environment, TRANSPORTS: {"valkey": "redis"}}
+    on_redis = replace(run, experiment=replace(run.experiment, variants=variants), environment=about)
     assert limits([on_redis])["stored"].said == "the broker, which has one thread (98% of a core)"
 
 
