@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rig.errors import BadInput
-from rig.experiment.compare import words
+from rig.experiment.file.read import load_experiment
+from rig.experiment.file.spec import Experiment
+from rig.experiment.judge.ratios import words
 from rig.experiment.measure import named
-from rig.experiment.read_spec import load_experiment
-from rig.experiment.record import ENGINE
 from rig.experiment.result import FILE, FORMAT, SERIES, load_all
-from rig.experiment.spec import Experiment
+from rig.experiment.turn import ENGINE
 from rig.report import facts
 from rig.report.lines import line
 from rig.report.write import PAGE, PICTURE, REPORT, Report, conclude, write_report
@@ -168,15 +168,17 @@ def variants() -> Iterator[str]:
 
 
 def bench() -> Iterator[str]:
-    """What `make bench` prints: verdict and sentence, judged row and costs of the first experiment's report."""
+    """What the first experiment has found, in a picture and a sentence."""
     directory = RECORDS / "ignore_result"
     if not current(directory):
         yield f"({missing(directory)})"
         return
-    lines = (directory / REPORT).read_text().splitlines()
-    yield next(each for each in lines if each.startswith("- **Verdict:**"))
+    place = directory.relative_to(ROOT)
+    yield f"![What ignoring results changes: every ratio with its interval, and each round]({place / PICTURE})"
     yield ""
-    yield from lines[2 : next(place for place, each in enumerate(lines) if each.startswith("!["))][:-1]
+    yield next(each for each in (directory / REPORT).read_text().splitlines() if each.startswith("> "))
+    yield ""
+    yield f"With the verdict, every cost and the noise: [the report]({place / REPORT})."
 
 
 def known() -> Iterator[str]:

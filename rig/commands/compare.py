@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from rig.commands.list import find
+from rig.experiment.judge.verdict import EXIT_CODES, INVALID
 from rig.experiment.result import load_all
-from rig.experiment.verdict import EXIT_CODES, INVALID
-from rig.report import between
+from rig.report import compare
 from rig.report.write import conclude
 
 CHANGED = 1
@@ -31,21 +31,21 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; exit code as described."""
     first, second = (conclude(*load_all(find(target))) for target in (arguments.first, arguments.second))
-    found = between.effects(first, second)
-    print(f"{between.text(first, second, found)}\n")
+    found = compare.effects(first, second)
+    print(f"{compare.text(first, second, found)}\n")
     for side, report in (("A", first), ("B", second)):
         print(f"{side} was {report.verdict.word}: {report.verdict.because}")
     if not (first.valid and second.valid):
         print("nothing can be concluded from an invalid run")
         return EXIT_CODES[INVALID]
-    judged = between.judged(first, found)
+    judged = compare.judged(first, found)
     if judged is None:
         print("the runs do not share the measure that A's experiment is about")
         return 0
     if not judged.usable:
         print(f"{judged.measure} may not be used in one of them")
         return EXIT_CODES[INVALID]
-    print(f"{judged.measure} of “{judged.variant}”, B against A: {between.words(judged.change, judged.floor)}")
-    if not between.in_series(first, second):
+    print(f"{judged.measure} of “{judged.variant}”, B against A: {compare.words(judged.change, judged.floor)}")
+    if not compare.in_series(first, second):
         print("(without the variance between runs: `rig run --runs N` for each side has it)")
-    return CHANGED if between.changed(judged.change, judged.floor) else 0
+    return CHANGED if compare.changed(judged.change, judged.floor) else 0

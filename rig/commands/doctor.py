@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rig.experiment import leftovers
 from rig.stack import engine, paths, preflight
+from rig.testbed import leftovers
 
 
 def register(verbs: Any) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from rig.commands.list import find
 from rig.errors import STACK_FAILED, BadInput, StackError
 from rig.experiment import attempts, ci, series
+from rig.experiment.file.read import load_experiment
+from rig.experiment.file.spec import Experiment
 from rig.experiment.launch import resume
-from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import Result, load
-from rig.experiment.spec import Experiment
 from rig.report.table import as_text
 from rig.report.write import PAGE, write_report
 from rig.stack.paths import Checkout, checkout

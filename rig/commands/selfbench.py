@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.experiment.environment import describe
 from rig.selfbench import record
 from rig.selfbench.part import Job, Part, all_parts
 from rig.selfbench.record import Section
 from rig.stack.paths import checkout
+from rig.testbed.environment import describe
 
 PACKAGES = ("celery", "kombu", "amqp", "gevent", "locust", "flower", "prometheus-client", "numpy", "pyarrow")
 

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rig.experiment.bench import Running
-from rig.experiment.check import BY_BROKER, BY_LOCUST, IN_LEDGER, LEFT
-from rig.experiment.record import Turn
+from rig.experiment.judge.gate import BY_BROKER, BY_LOCUST, IN_LEDGER, LEFT
+from rig.experiment.turn import Turn
 from rig.ledger.account import account
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.stack.docker import docker
+from rig.testbed.containers import Running
 
 ALL = "all cells"  # where the broker only has a sum
 SETTLED_S = 15.0  # RabbitMQ's numbers are up to collect_statistics_interval (10 s) old
@@ -48,7 +48,7 @@ def _broker(cells: Sequence[Running], expected: int) -> dict[str, Any]:
     queues = [queue for cell in cells for queue in cell.cell.queues]
     deadline = time.monotonic() + SETTLED_S
     while True:
-        words = ["exec", cells[0].generator, "python3", "-m", "rig.experiment.probe", *queues]
+        words = ["exec", cells[0].generator, "python3", "-m", "rig.testbed.inside.probe", *queues]
         seen: dict[str, Any] = json.loads(docker(*words))
         if sum(seen["acknowledged"].values()) == expected or time.monotonic() > deadline:
             return seen

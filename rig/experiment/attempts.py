@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rig.experiment.spec import Experiment
+from rig.experiment.file.spec import Experiment
 
 FILE = Path(".rig") / "attempts.jsonl"
 

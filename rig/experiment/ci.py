@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-from rig.experiment.compare import Row
+from rig.experiment.judge.ratios import Row
+from rig.experiment.judge.validity import touched, unusable
+from rig.experiment.judge.verdict import INVALID, Verdict
 from rig.experiment.result import Result
-from rig.experiment.validity import touched, unusable
-from rig.experiment.verdict import INVALID, Verdict
 
 VERDICT, JUNIT = "verdict.json", "junit.xml"
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2: no such characters

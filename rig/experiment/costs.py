@@ -1,4 +1,4 @@
-"""CPU a task, of each part of a deployment, in both regimes: a batch that is worked off, and a paced load.
+"""CPU per task, of each part of a deployment, in both regimes: a batch that is worked off, and a paced load.
 
 A batch is cheaper for each task: whatever waits in a queue is moved, acknowledged and written in bunches. A paced load
 is what a deployment that keeps up with its tasks pays. Neither stands for the other: ratios of the two have differed by
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rig.experiment.record import BACKLOG, DRAIN, PACED, PARTS, Phase, Turn
+from rig.experiment.turn import BACKLOG, DRAIN, PACED, PARTS, Phase, Turn
 
 BATCH_SUFFIX = "_batch"
 TOTAL = "total"

@@ -1,4 +1,4 @@
-"""From an experiment, or from a run that ended before its time, to a finished run directory, whatever happens."""
+"""From an experiment, or from a run that was interrupted, to a finished run directory, whatever happens."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import BadInput, StackError
-from rig.experiment import attempts, interrupts, leftovers, lives, result, shapes
-from rig.experiment.cells import cells_of, variants_of
+from rig.experiment import attempts, distributions, result, sessions
+from rig.experiment.file.spec import Experiment
 from rig.experiment.plan import schedule
 from rig.experiment.progress import Progress
-from rig.experiment.record import NUMBERS_A_TURN
 from rig.experiment.result import Result
 from rig.experiment.run import RATE_TURNS, Run
 from rig.experiment.search import PROBES
-from rig.experiment.spec import Experiment
+from rig.experiment.turn import NUMBERS_A_TURN
 from rig.ledger import parquet
 from rig.load.ids import MAX_TURN
 from rig.stack.paths import Checkout
 from rig.stack.start import say
+from rig.testbed import interrupts, leftovers
+from rig.testbed.cells import cells_of
 
 PROJECT = "celery-rig-bench"
 PARAMS, TASKS, ENVIRONMENT = "params.json", "tasks.parquet", "environment.json"
@@ -40,7 +41,7 @@ def launch(
     (nothing was started, nothing is kept) and StackError (the stack did not come up; its logs are kept).
     """
     run_id = new_id(experiment)
-    cells = {name: variant.name for name, variant in variants_of(experiment).items()}
+    cells = {name: variant.name for name, variant in experiment.cells.items()}
     orders = schedule(list(cells), experiment.rounds, seed)
     tries = attempts.earlier(checkout.root, experiment)
     fresh = Result(run=run_id, experiment=experiment, cells=cells, seed=seed, orders=orders, tries=tries)
@@ -63,12 +64,12 @@ def resume(directory: Path, experiment: Experiment | None, checkout: Checkout) -
     seen = result.load(directory)
     with _held(checkout, seen, directory):
         _refuse(seen, experiment)
-        again = lives.bury(seen, directory)
+        again = sessions.close_session(seen, directory)
         result.save(again, directory)
-        life = again.earlier[-1]
+        before = again.earlier[-1]
         run = _run(checkout, again, directory)
         _room(again, run.turns_begun)
-        say(f"{seen.run}: continued after {life.rounds} of {seen.experiment.rounds} rounds ({life.ended})")
+        say(f"{seen.run}: continued after {before.rounds} of {seen.experiment.rounds} rounds ({before.ended})")
         return _finish(run, give_up=lambda: None)
 
 
@@ -106,9 +107,9 @@ def _plain(experiment: Experiment) -> str:
 
 
 def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
-    cells = cells_of(of.experiment, directory / lives.LEDGER, checkout.topologies())
+    cells = cells_of(of.experiment.cells, directory / sessions.LEDGER, checkout.topologies())
     missing = of.experiment.rounds - len(of.whole_rounds)
-    # A life that was killed may have used numbers that nobody wrote down: those of one round.
+    # A session that was killed may have used numbers that nobody wrote down: those of one round.
     begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)
     return Run(
         checkout=checkout, directory=directory, project=_project(of), cells=cells, result=of, turns_begun=begun,
@@ -163,10 +164,10 @@ def _finish(run: Run, give_up: Callable[[], None]) -> Result:
 
 def _write_tasks(finished: Result, directory: Path) -> None:
     """Write a row for each task of every cell, for questions of one's own (docs/tasks.md), and the report's shapes."""
-    ledgers = lives.ledgers(finished, directory)
+    ledgers = sessions.ledgers(finished, directory)
     try:
         parquet.write(ledgers, directory / TASKS)
-        shapes.save(shapes.shapes_of(finished, ledgers, directory), directory)
+        distributions.save(distributions.shapes_of(finished, ledgers, directory), directory)
     except OSError as error:
         say(f"{directory / TASKS} could not be written: {error}")
 

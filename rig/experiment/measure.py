@@ -11,11 +11,11 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from rig.experiment import stats
-from rig.experiment.record import BACKLOG, PACED, Phase, post_number
-from rig.experiment.spec import Experiment, Load
+from rig import stats
+from rig.experiment.file.spec import Experiment, Load
+from rig.experiment.turn import BACKLOG, PACED, Phase, post_number
 from rig.ledger.tasks import Tasks
-from rig.load.order import sequence
+from rig.load.generator.order import sequence
 
 GOAL_RATE = "sustainable_rate"  # measured where the load has a latency goal
 QUANTILES = (50, 95, 99)  # the percentiles of latency that are measures
@@ -37,7 +37,7 @@ class Measure:
 
 
 def _cost(part: str, regime: str) -> Measure:
-    return Measure(title=f"CPU a task, {regime}: {part}", unit="µs", more="more", less="less")
+    return Measure(title=f"CPU per task, {regime}: {part}", unit="µs", more="more", less="less")
 
 
 def _percentile(quantile: int) -> Measure:

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from rig.experiment.stats import Interval
+from rig.stats import Interval
 
 FEWEST_ROUNDS = 6  # before an early stop: with fewer, a spread that is small by chance would end a run
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rig.errors import BadInput
 from rig.experiment.costs import costs
-from rig.experiment.record import ENGINE, Phase, Turn
-from rig.experiment.spec import Experiment
-from rig.experiment.tables import experiment_of
+from rig.experiment.file.spec import Experiment
+from rig.experiment.file.tables import experiment_of
+from rig.experiment.turn import ENGINE, Phase, Turn
 
 FORMAT = 2
 FILE = "result.json"
@@ -25,10 +25,10 @@ Counts = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
-    """What was kept of a run that ended before its time, for the process that continued it.
+class Session:
+    """What was kept of a run that was interrupted, for the process that continued it.
 
-    `turns` is how many of `Result.turns` are from this life and those before it, `rounds` how many whole rounds were
+    `turns` is how many of `Result.turns` are from this session and those before it, `rounds` how many whole rounds were
     there. `accounts` and `counts` are those of these turns' tasks alone; its broker is gone and is no witness.
     """
 
@@ -43,12 +43,12 @@ class Life:
 class Result:
     """One run. `rate` is the paced rate (tasks/s) of all cells; `idle` the CPU in µs a second that each part of each
     cell used while nothing was sent, "before" the rounds and "after" them (`rig.experiment.costs`); `accounts` (of
-    `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.check`) per cell or for "all cells", as the broker
-    can tell them apart.
+    `rig.ledger.account`) are per cell, `counts` (see `rig.experiment.judge.gate`) per cell or for "all cells", as the
+    broker can tell them apart.
     `left_out` says of a round that was discarded why; its order was taken again at the end. `tries` are the earlier
     attempts at the same experiment in this checkout, as `rig.experiment.attempts` counts them, and what came of each.
-    `stopped` says why a run was complete before its last round, `interrupted` why one ended before its time; `earlier`
-    has a `Life` for each time that it was continued, and `accounts` and `counts` include them.
+    `stopped` says why a run was complete before its last round, `interrupted` why one is incomplete; `earlier`
+    has a `Session` for each time that it was continued, and `accounts` and `counts` include them.
     """
 
     run: str
@@ -67,7 +67,7 @@ class Result:
     environment: Mapping[str, Any] = field(default_factory=dict)
     stopped: str = ""
     interrupted: str = ""
-    earlier: list[Life] = field(default_factory=list)
+    earlier: list[Session] = field(default_factory=list)
 
     def seed_of(self, index: int) -> int:
         """Return the seed of a round's arrivals and kinds: hashed, or neighbours would be alike."""
@@ -156,7 +156,7 @@ def _result(data: dict[str, Any]) -> Result:
         Turn(**(turn | {"phases": {name: Phase(**phase) for name, phase in turn["phases"].items()}}))
         for turn in data.pop("turns")
     ]
-    earlier = [Life(**life) for life in data.pop("earlier", [])]
+    earlier = [Session(**session) for session in data.pop("earlier", [])]
     left_out = {int(number): why for number, why in data.pop("left_out", {}).items()}
     return Result(experiment=experiment_of(experiment), turns=turns, earlier=earlier, left_out=left_out, **data)
 

@@ -13,25 +13,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rig import stats
 from rig.errors import StackError
-from rig.experiment import bench, interrupts, result, stats
+from rig.experiment import result
 from rig.experiment.account import account_for
-from rig.experiment.cells import Cell
-from rig.experiment.compare import compare, percent, ratio_of
-from rig.experiment.environment import describe
-from rig.experiment.lives import add_up
+from rig.experiment.judge.ratios import compare, percent, ratio_of
 from rig.experiment.measure import GOAL_RATE, backlog_values, named, paced_values
 from rig.experiment.plan import may_stop, narrow_enough
 from rig.experiment.progress import Progress
-from rig.experiment.record import FOREIGN_LIMIT, PACED, PARTS, UNEVEN_LIMIT, Sent, Turn
 from rig.experiment.result import Result
 from rig.experiment.search import search
-from rig.experiment.turn import Measured, Station, between
-from rig.experiment.watch import Watch
+from rig.experiment.sessions import add_up
+from rig.experiment.station import Measured, Station, between
+from rig.experiment.turn import FOREIGN_LIMIT, PACED, PARTS, UNEVEN_LIMIT, Sent, Turn
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.stack.paths import Checkout
 from rig.stack.start import say
+from rig.testbed import containers, interrupts
+from rig.testbed.cells import Cell
+from rig.testbed.environment import describe
+from rig.testbed.watch import Watch
 
 WARM_UP = "warm-up"
 RATE_TURNS = 2  # of each cell in the warm-up, where they are to tell the paced rate
@@ -49,7 +51,7 @@ class Run:
     result: Result
     cells: Sequence[Cell]
     progress: Progress
-    sites: list[bench.Site] = field(default_factory=list)
+    sites: list[containers.Site] = field(default_factory=list)
     stations: dict[str, Station] = field(default_factory=dict)
     warmed: dict[str, Sent] = field(default_factory=dict)  # what a cell's turn shall count as sent besides its own
     turns_begun: int = 0  # the next turn's number
@@ -59,10 +61,10 @@ class Run:
         """Everything from pre-flight to account. Raises what went wrong; the stack is down again in any case."""
         try:
             self.progress.stage("images and secrets")
-            self.sites = bench.prepare(self.checkout, self.cells, self.directory, self.project, self.result.run)
+            self.sites = containers.prepare(self.checkout, self.cells, self.directory, self.project, self.result.run)
             watches = self._watches()
             self.progress.stage("starting broker, result store, workers and generators")
-            bench.bring_up(self.sites)
+            containers.bring_up(self.sites)
             try:
                 self._measure(watches)
             except StackError:
@@ -73,7 +75,7 @@ class Run:
         finally:
             self.progress.clear()
             with interrupts.ignored():
-                for problem in bench.tear_down(self.sites, self.directory / "logs"):
+                for problem in containers.tear_down(self.sites, self.directory / "logs"):
                     say(problem)
 
     def _watches(self) -> dict[str, Watch]:
@@ -133,7 +135,7 @@ class Run:
         title = f"round {index}/{len(self.result.orders)}"
         self.progress.round(title)
         watches = self._watches()
-        bench.restart([station.running for station in self.stations.values()])
+        containers.restart([station.running for station in self.stations.values()])
         self._new_processes(title, order, watches)
         for place, name in enumerate(order):
             self._add(self._turn(index, place, name))
@@ -170,7 +172,7 @@ class Run:
         """
         self.progress.turn(f"{title}  new processes")
         load = self.result.experiment.load
-        for running in bench.attach(self.sites):
+        for running in containers.attach(self.sites):
             name = running.cell.name
             self.stations[name] = Station(running, load, self.progress.phase, watches[name])
         for place, name in enumerate(order):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from rig.experiment import stats
+from rig import stats
+from rig.experiment.file.spec import Goal
 from rig.experiment.measure import Window, end_to_end_ms, in_turn, pacing
-from rig.experiment.record import PACED, PROBE, Sent, post_number
-from rig.experiment.spec import Goal
-from rig.experiment.turn import Station
+from rig.experiment.station import Station
+from rig.experiment.turn import PACED, PROBE, Sent, post_number
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import Tasks, build
 

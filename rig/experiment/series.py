@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rig.errors import BadInput
+from rig.experiment.file.spec import Experiment
 from rig.experiment.launch import launch, new_id
 from rig.experiment.result import SERIES, Result
-from rig.experiment.spec import Experiment, Variant, WorkerSpec
 from rig.stack.paths import Checkout
 from rig.stack.start import say
+from rig.testbed.variant import Variant, WorkerSpec
 
 CONCURRENCY, PREFETCH = "concurrency", "prefetch"
 SWEPT = (CONCURRENCY, PREFETCH)

@@ -1,242 +1,103 @@
-"""One turn of one cell: a backlog published while the worker stands still, drained at once, then a paced load."""
+"""What the engine writes down of a turn: plain numbers, kept in result.json as they were read."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import math
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
-from rig.errors import BadInput, StackError
-from rig.experiment.bench import Running
-from rig.experiment.measure import NO_WINDOW, Window
-from rig.experiment.meters import Meter
-from rig.experiment.record import BACKLOG, DRAIN, PACED, WARM, Phase, Sent, post_number
-from rig.experiment.spec import Load
-from rig.experiment.watch import Watch
-from rig.stack.cgroups import Process, Reading
+# How numbers are taken: raised with each change of engine, generator or hooks that may move one. A record of another
+# version is not compared with what this one measures: tests/contract/test_records.py.
+ENGINE = 2
 
-WARM_TASKS = 200  # sent and executed before anything is measured, or one by each user: connections, caches, imports
-STALL_COVERED_S = 0.1  # see `paced_users`
-LEAST_USERS, MOST_USERS = 20, 500
-LEAD_S = 0.4  # from the order of a paced load to its first planned time: the generator has to be there by then
-POLL_S = 0.1
-SETTLE_S = 0.05  # from the last end in the ledger to the reading: acks and bookkeeping of the last tasks
-SUSPICIOUS_S = 3.0  # without one: worth a look at whether the worker still runs
-STALL_S = 30.0  # without a single task finished: the drain has stalled
-READY_S = 60.0
-ASK_S = 0.5  # from one look at a starting worker to the next
-ANSWER_S = 60.0  # beyond the length of the load itself
+# The parts of a deployment whose CPU is told apart, in the order in which a task meets them.
+COMPONENTS = ("publisher", "broker", "worker", "results")
+OTHER = "other"  # everything else on the machine: kernel threads, the Docker engine, the rig, strangers
+PARTS = (*COMPONENTS, OTHER)
+
+# Share of the machine that others may use during a phase; and by how much that share may differ between the turns of a
+# round. A steady other load makes a machine smaller, for every cell alike; an uneven one is measured as a difference.
+FOREIGN_LIMIT = 0.5
+UNEVEN_LIMIT = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """Phases of a turn, what the generator answered to the load of each that sends, and measures of `meters`.
+class Phase:
+    """One stretch of a turn, between two readings of all counters.
 
-    `window` is the part of a paced load that is measured.
+    `started_ns`, `ended_ns`: CLOCK_MONOTONIC. `cpu_ns`: CPU time that the containers of each component used meanwhile.
+    `host_ns`: CPU time of everything on the host, ours included; `stolen_ns`: what the hypervisor gave to others;
+    `rig_ns`: what the rig and the docker commands that it has run used, which is part of `host_ns`.
+    `opened`: TCP connections that a component's containers opened meanwhile. `process_ns`: CPU time of the workers'
+    processes by what they are, "main" (those that talk to the broker) and "pool", of which there are `processes`.
     """
 
-    phases: dict[str, Phase]
+    started_ns: int
+    ended_ns: int
+    cpu_ns: Mapping[str, int]
+    host_ns: int
+    stolen_ns: int
+    rig_ns: int = 0
+    opened: Mapping[str, int] = field(default_factory=dict)
+    process_ns: Mapping[str, int] = field(default_factory=dict)
+    processes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return (self.ended_ns - self.started_ns) / 1e9
+
+    @property
+    def other_ns(self) -> int:
+        """CPU time of everything that is none of the cell's components; the rig itself is part of it."""
+        return self.host_ns - sum(self.cpu_ns.values())
+
+    def used_ns(self, part: str) -> int:
+        """Return the CPU time of one of `PARTS`."""
+        return self.other_ns if part == OTHER else self.cpu_ns[part]
+
+    def foreign_share(self, cores: int) -> float:
+        """Return the share of a machine with `cores` that went to whatever is neither ours nor the rig.
+
+        What the hypervisor gave to other machines is part of it: a neighbour is a neighbour.
+        """
+        used_ns = max(0.0, self.other_ns - self.rig_ns) + self.stolen_ns
+        return used_ns / (self.ended_ns - self.started_ns) / cores
+
+    def rig_share(self) -> float:
+        """Return the share of one core that the rig itself used."""
+        return self.rig_ns / (self.ended_ns - self.started_ns)
+
+
+Sent = dict[str, Mapping[str, Any]]  # phase -> what the generator answered to POST /turn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One cell measured once. `number` + place of a phase in `SENDING` is the turn in the ids of that phase's tasks.
+
+    `sent` holds the generator's own counts for each phase that sends and each probe of a search, `values` what was
+    measured in the turn by name (`rig.experiment.measure`). `foreign` is the largest share of the machine that others
+    used during one of the phases. A turn is `discarded` with its whole round, for the reason in `Result.left_out`.
+    """
+
+    round: int  # 0 is the warm-up round, whose numbers only set the paced rate
+    place: int  # in its round, from 0
+    cell: str
+    number: int
+    phases: Mapping[str, Phase]
     sent: Sent
-    values: Mapping[str, float] = field(default_factory=dict)
-    window: Window = NO_WINDOW
+    values: Mapping[str, float]
+    foreign: float = 0.0
+    discarded: bool = False
 
 
-class Station:
-    """A cell with what it takes to put a turn on it.
-
-    `say` gets the name of each phase as it begins. `watch` was made before the cell's processes started, so it sees
-    all that they record.
-    """
-
-    def __init__(self, running: Running, load: Load, say: Callable[[str], None], watch: Watch) -> None:
-        self.running = running
-        self._load = load
-        self._say = say
-        self._watch = watch
-
-    def warm(self, number: int, rate: float) -> Sent:
-        """Wait for the generator, let every user that a load of `rate` needs send, wait until all is executed.
-
-        BadInput where the worker does not start with its command line, or does not know the task.
-        """
-        self._say(WARM)
-        users = max(self._load.users, paced_users(rate))
-        arrivals = {"kind": "each", "count": math.ceil(WARM_TASKS / users)}
-        sent = self._patiently(lambda: self._post(number, WARM, arrivals, users))
-        self._wait(number, WARM, sent)
-        return {WARM: sent}
-
-    def drain(self, number: int, seed: int) -> Measured:
-        """Publish the backlog of turn `number` with the worker stopped, let it go, and wait until all is executed."""
-        self._say(BACKLOG)
-        self.running.pause()
-        try:
-            meter = Meter(self.running.components, self.running.servers)
-            start = self.running.read()
-            arrivals = {"kind": "closed", "count": self._load.backlog}
-            sent = self._post(number, BACKLOG, arrivals, self._load.users, seed=seed)
-            published = self.running.read()
-        finally:
-            self.running.unpause()
-        self._say(DRAIN)
-        self._wait(number, BACKLOG, sent)
-        phases = {BACKLOG: between(start, published), DRAIN: between(published, self.running.read())}
-        return Measured(phases=phases, sent={BACKLOG: sent}, values=meter.a_task(self._load.backlog))
-
-    def pace(self, number: int, rate: float, seed: int) -> Measured:
-        """Send the paced load of turn `number` at `rate` tasks/s, and wait until all is executed.
-
-        Counters are read when the window opens and when it closes, while the load goes on. The ledger is not looked at
-        meanwhile.
-        """
-        self._say(PACED)
-        run_in, length = self._load.run_in, self._load.seconds
-        arrivals = {"kind": self._load.arrivals, "rate": rate, "seconds": run_in + length}
-        if self._load.arrivals == "poisson":
-            arrivals["seed"] = seed
-        start = time.monotonic() + LEAD_S
-        window = Window(start_ns=int((start + run_in) * 1e9), end_ns=int((start + run_in + length) * 1e9))
-        more = {"seed": seed, "start_ns": int(start * 1e9), "run_in": run_in}
-        with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(self._post, number, PACED, arrivals, paced_users(rate), **more)
-            opened = self._read_at(start + run_in)
-            closed = self._read_at(start + run_in + length)
-            sent = sending.result()
-        self._wait(number, PACED, sent)
-        return Measured(phases={PACED: between(opened, closed)}, sent={PACED: sent}, window=window)
-
-    def _read_at(self, moment: float) -> Reading:
-        time.sleep(max(0.0, moment - time.monotonic()))
-        return self.running.read()
-
-    def _post(
-        self, number: int, phase: str, arrivals: Mapping[str, Any], users: int, **more: float
-    ) -> Mapping[str, Any]:
-        self._watch.mark()
-        cell = self.running.cell
-        order = {
-            "turn": post_number(number, phase), "kinds": [cell.order_of(kind) for kind in self._load.kinds],
-            "options": dict(cell.variant.options), "call": cell.variant.call, "arrivals": arrivals, "users": users,
-        }  # fmt: skip
-        return ask(f"{self.running.url}/turn", order | more, timeout=ANSWER_S + arrivals.get("seconds", 0))
-
-    def _wait(self, number: int, phase: str, sent: Mapping[str, Any]) -> None:
-        """Return when all that `phase` published has finished: StackError when nothing moves for STALL_S."""
-        post, wanted = post_number(number, phase), sent["published"]
-        done, last = -1, time.monotonic()
-        while done < wanted:
-            finished = self._watch.finished(post)
-            now = time.monotonic()
-            if finished > done:
-                done, last = finished, now
-            elif phase == WARM and self._watch.unknown():
-                raise BadInput([f"{self.running.cell.name}: {self._unknown()}"])
-            elif now - last > SUSPICIOUS_S:
-                self._refuse_ended(f"{done} of {wanted} tasks finished ({phase})")
-                if now - last > STALL_S:
-                    said = f"{done} of {wanted} tasks finished ({phase}), then none for {STALL_S:g} s"
-                    raise StackError(f"{self.running.cell.name}: {said}")
-            time.sleep(POLL_S)
-        time.sleep(SETTLE_S)
-
-    def _unknown(self) -> str:
-        names = ", ".join(sorted({repr(kind.task) for kind in self._load.kinds}))
-        return f"its worker knows no task of the name {names}; services/app/tasks.py has those that there are"
-
-    def _refuse_ended(self, context: str) -> None:
-        """Raise where a worker has ended: BadInput if it did not understand its command line, else StackError."""
-        ended = self.running.ended()
-        if ended:
-            raise ended.error(self.running.cell.name, context)
-
-    def _patiently(self, post: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Try again for READY_S: a new generator needs a second, and the worker has to declare its queue."""
-        deadline, look = time.monotonic() + READY_S, 0.0
-        while True:
-            try:
-                return post()
-            except NotReadyError as error:
-                now = time.monotonic()
-                if now > look:
-                    self._refuse_ended(str(error))
-                    look = now + ASK_S
-                if now > deadline:
-                    raise
-                time.sleep(0.1)
+WARM, BACKLOG, DRAIN, PACED = "warm", "backlog", "drain", "paced"
+SENDING = (WARM, BACKLOG, PACED)  # the phases in which the generator sends; each has its own number in the task ids
+NUMBERS_A_TURN = len(SENDING)
+PROBE = "probe"  # begins the names under which `Turn.sent` has the answers to a search's probes
 
 
-def paced_users(rate: float) -> int:
-    """Return how many users a load of `rate` tasks a second gets: as many as arrivals in STALL_COVERED_S.
-
-    While the broker keeps all connections waiting, the next arrival still finds a user and waits as in an application,
-    within `apply_async`. With fewer it would be late, and called the generator's fault.
-    """
-    return min(max(math.ceil(rate * STALL_COVERED_S), LEAST_USERS), MOST_USERS)
-
-
-def between(before: Reading, after: Reading) -> Phase:
-    """Return the phase from one reading to the next."""
-    process_ns, processes = _by_role(before.processes, after.processes)
-    return Phase(
-        started_ns=before.at_ns, ended_ns=after.at_ns,
-        cpu_ns={name: after.cpu_ns[name] - before.cpu_ns[name] for name in before.cpu_ns},
-        host_ns=after.host_ns - before.host_ns, stolen_ns=after.stolen_ns - before.stolen_ns,
-        rig_ns=after.rig_ns - before.rig_ns,
-        opened={name: after.opened[name] - before.opened[name] for name in before.opened},
-        process_ns=process_ns, processes=processes,
-    )  # fmt: skip
-
-
-def _by_role(before: Sequence[Process], after: Sequence[Process]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the CPU time that workers' processes used meanwhile, and how many there are, by "main" and "pool".
-
-    A worker's main process is no child of another of its processes; those of its pool are.
-    """
-    had = {process.pid: process.cpu_ns for process in before}
-    pids = {process.pid for process in after}
-    used, count = {"main": 0, "pool": 0}, {"main": 0, "pool": 0}
-    for process in after:
-        role = "pool" if process.parent in pids else "main"
-        used[role] += process.cpu_ns - had.get(process.pid, 0)
-        count[role] += 1
-    return used, count
-
-
-class NotReadyError(StackError):
-    """A generator is not there yet, or broker, result store or queue are not."""
-
-
-def ask(url: str, order: Mapping[str, Any], timeout: float) -> Mapping[str, Any]:
-    """POST `order` to a generator and return its answer.
-
-    NotReadyError where asking again may help, StackError with the generator's reasons where it refuses.
-    """
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, data=json.dumps(order).encode(), headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - 127.0.0.1, our own container
-            said: Mapping[str, Any] = json.load(answer)
-            return said
-    except urllib.error.HTTPError as error:
-        why = f"the generator answered: {_reasons(error.read())}"
-        raise (NotReadyError if error.code == HTTPStatus.SERVICE_UNAVAILABLE else StackError)(why) from error
-    except TimeoutError as error:
-        raise StackError(f"the generator gave no answer within {timeout:g} s") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise NotReadyError(f"the generator cannot be reached: {error}") from error
-
-
-def _reasons(body: bytes) -> str:
-    """Return the reasons that a generator's refusal lists, as one line."""
-    try:
-        return "; ".join(json.loads(body)["problems"])
-    except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace")[:500]
+def post_number(turn_number: int, phase: str) -> int:
+    """Return the turn number that stands in the task ids of `phase`."""
+    return turn_number * NUMBERS_A_TURN + SENDING.index(phase)

@@ -19,20 +19,20 @@ from typing import Any
 import numpy as np
 
 from rig.errors import StackError
-from rig.experiment.bench import Site
-from rig.experiment.environment import describe
-from rig.experiment.record import ENGINE
+from rig.experiment.turn import ENGINE
 from rig.freeze.record import CLOSED, OPEN, Loop, Record
 from rig.ledger.account import Account, account
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import Tasks, build
 from rig.load.ids import run_digits
-from rig.selfbench import site
 from rig.stack.compose import Compose
 from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
 from rig.stack.start import say
 from rig.stack.topology import BROKER
+from rig.testbed import custom
+from rig.testbed.containers import Site
+from rig.testbed.environment import describe
 
 OPEN_USERS = 10  # as many as Locust starts, and as Celery's pool has connections
 USER_RATE = 50.0  # tasks a second of a closed-loop user, who has one task under way at a time
@@ -70,8 +70,8 @@ class Plan:
 def measure(checkout: Checkout, plan: Plan) -> Record:
     """Measure both loops on containers of their own. Raises BadInput (pre-flight) and StackError."""
     load_before = os.getloadavg()[0]
-    with site.running(checkout, services(checkout.root / "compose")) as (compose, ledger):
-        topology = checkout.topologies()[site.TOPOLOGY]
+    with custom.running(checkout, services(checkout.root / "compose")) as (compose, ledger):
+        topology = checkout.topologies()[custom.TOPOLOGY]
         frozen = {loop: _run(compose, topology.of_role(BROKER), ledger, plan, loop) for loop in (OPEN, CLOSED)}
         tasks, drawn = _account(ledger)
         here = Site(topology=topology, compose=compose, cells=[])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.errors import BadInput
-from rig.experiment.stats import Interval, independent_ratio
+from rig.stats import Interval, independent_ratio
 
 FACTS, LATENCIES = "freeze.json", "latencies.csv"
 OPEN, CLOSED = LOOPS = ("open", "closed")
@@ -83,7 +83,7 @@ class Loop:
 class Record:
     """A whole measurement: `rate` a second asked of both loads, for `seconds`, the closed one by `users`.
 
-    Before that they ran for `run_in` seconds. `engine` is how numbers are taken (`rig.experiment.record.ENGINE`): 1 and
+    Before that they ran for `run_in` seconds. `engine` is how numbers are taken (`rig.experiment.turn.ENGINE`): 1 and
     no run-in, for records that do not say. `account` is what became of all tasks, `environment` what it was measured
     on.
     """

@@ -8,7 +8,7 @@
  *
  * hot.py says what they do and stays the definition: what is not the common case goes to the Python functions that it
  * hands in (`odd`, `claim`, `outcome_of`). CONTRACT is what this file takes for granted about the ledger's format and
- * about its callers; native.py compares it with rig.ledger.record and leaves the module alone when they differ.
+ * about its callers; native.py compares it with rig.ledger.layout and leaves the module alone when they differ.
  *
  * Nothing of ours raises into a task. What a function that was handed in raises is passed on, as in Python: it may be
  * the exception of a signal handler, such as a soft time limit. Needs the GIL.

@@ -10,22 +10,22 @@ import os
 import sys
 from typing import Any
 
-from rig.ledger import record
+from rig.ledger import layout
 
 # What fast.c takes for granted. It is written there once more, so a module that was compiled from another state of it
 # is left alone.
 CONTRACT = {
     "VERSION": 1,  # of its constructors' arguments
-    "CLAIM_FIRST": record.CLAIM_FIRST.format,
-    "ID_BYTES": record.ID_BYTES,
-    "SLOT_WORDS": record.SLOT_WORDS,
-    "STARTED": record.STARTED,
-    "BODY_DONE": record.BODY_DONE,
-    "FINISHED": record.FINISHED,
-    "ACKED": record.ACKED,
-    "OUTCOME": record.OUTCOME,
-    "succeeded": record.OUTCOME_CODE["succeeded"],
-    "rejected": record.OUTCOME_CODE["rejected"],
+    "CLAIM_FIRST": layout.CLAIM_FIRST.format,
+    "ID_BYTES": layout.ID_BYTES,
+    "SLOT_WORDS": layout.SLOT_WORDS,
+    "STARTED": layout.STARTED,
+    "BODY_DONE": layout.BODY_DONE,
+    "FINISHED": layout.FINISHED,
+    "ACKED": layout.ACKED,
+    "OUTCOME": layout.OUTCOME,
+    "succeeded": layout.OUTCOME_CODE["succeeded"],
+    "rejected": layout.OUTCOME_CODE["rejected"],
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kombu.utils.uuid import uuid
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.writer import Writer
 
 NEVER = 2**63 - 1  # the largest stamp
@@ -32,18 +32,18 @@ def recorded(app: Any, send_task: Callable[..., Any], writer: Writer) -> Callabl
         kind = writer.kind(name, queue_of(name, options))
         slot = writer.claim_send(task_id, kind, options.get("retries"))
         words, base = slot
-        words[base + record.SENT] = sent
+        words[base + layout.SENT] = sent
         parent_id = options.get("parent_id") or current_task_id(app)
         if parent_id and parent_id != task_id:  # a retry is sent by the task itself
             writer.set_parent(slot, parent_id)
         if options.get("expires") is not None:
-            words[base + record.EXPIRES] = expiry(sent, options["expires"])
+            words[base + layout.EXPIRES] = expiry(sent, options["expires"])
         try:
             result = send_task(name, args, kwargs, **options)
         except BaseException:
-            words[base + record.SEND_FAILED] = monotonic_ns()
+            words[base + layout.SEND_FAILED] = monotonic_ns()
             raise
-        words[base + record.PUBLISHED] = monotonic_ns()
+        words[base + layout.PUBLISHED] = monotonic_ns()
         return result
 
     return send_and_record

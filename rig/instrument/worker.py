@@ -18,7 +18,7 @@ from celery.backends.base import DisabledBackend
 from kombu.message import Message
 from kombu.transport import pyamqp
 
-from rig.instrument import hot, rare
+from rig.instrument import hot_hooks, rare_hooks
 from rig.instrument.running import Running
 from rig.ledger.writer import Writer
 
@@ -27,13 +27,14 @@ def attach(app: Any, writer: Writer) -> None:
     """Attach to a worker that is about to start (`worker_init`: before the pool forks)."""
     running = Running()
     for task in app.tasks.values():
-        task.run = hot.stamp_body(task.run, running)  # before any tracer is built: a tracer keeps the function it found
+        # Before any tracer is built: a tracer keeps the function that it found.
+        task.run = hot_hooks.stamp_body(task.run, running)
     backend = type(app.backend)  # the class, since Celery makes an instance for each thread
     if not issubclass(backend, DisabledBackend):
-        backend.store_result = hot.stamp_stored(backend.store_result, running)
+        backend.store_result = hot_hooks.stamp_stored(backend.store_result, running)
     pyamqp.Channel.Message = roomy(pyamqp.Channel.Message)
-    Message.ack, Message.reject = hot.stamp_ack(Message.ack), hot.stamp_reject(Message.reject)
-    rare.attach(writer, running)
+    Message.ack, Message.reject = hot_hooks.stamp_ack(Message.ack), hot_hooks.stamp_reject(Message.reject)
+    rare_hooks.attach(writer, running)
     app.steps["consumer"].add(_stamps(writer, running))
     signals.worker_process_init.connect(lambda **_: _wrap_tracers(app, writer, running), weak=False)
 
@@ -53,7 +54,7 @@ def _stamps(writer: Writer, running: Running) -> type:
             pool = type(consumer.pool).__module__
             running.serve(pool)
             for name, strategy in list(consumer.strategies.items()):
-                consumer.strategies[name] = hot.stamp_received(strategy, name, writer, running)
+                consumer.strategies[name] = hot_hooks.stamp_received(strategy, name, writer, running)
             if pool != "celery.concurrency.prefork":
                 _wrap_tracers(consumer.app, writer, running)
 
@@ -64,4 +65,4 @@ def _wrap_tracers(app: Any, writer: Writer, running: Running) -> None:
     running.current.slot = None
     for name, task in app.tasks.items():
         if task.__trace__ is not None:
-            task.__trace__ = hot.stamp_trace(task.__trace__, name, writer, running)
+            task.__trace__ = hot_hooks.stamp_trace(task.__trace__, name, writer, running)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import Ledger
 from rig.ledger.tasks import NEVER, Tasks
 
 Mask = npt.NDArray[np.bool_]
-GAVE_UP = [record.OUTCOME_CODE[name] for name in ("revoked", "expired", "unknown", "rejected")]
+GAVE_UP = [layout.OUTCOME_CODE[name] for name in ("revoked", "expired", "unknown", "rejected")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ def account(
     indeterminate = known & ~confirmed
     return Account(
         sent=int(known.sum()), confirmed=int(confirmed.sum()), executed=int((known & finished).sum()),
-        succeeded=int((known & (tasks.outcome == record.OUTCOME_CODE["succeeded"])).sum()),
-        failed=int((known & (tasks.outcome == record.OUTCOME_CODE["failed"])).sum()),
+        succeeded=int((known & (tasks.outcome == layout.OUTCOME_CODE["succeeded"])).sum()),
+        failed=int((known & (tasks.outcome == layout.OUTCOME_CODE["failed"])).sum()),
         retried=int((tasks.attempts > 1).sum()), expired=int((known & expired).sum()),
         indeterminate=int(indeterminate.sum()), recovered=int((indeterminate & finished).sum()),
         lost=_ids(tasks, lost), never_started=_ids(tasks, lost & (tasks.starts == 0) & ~died),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import RUN_SLOT, SEND_SLOT, Slots, as_slots
 from rig.ledger.sound import ID_END, Words, types
 
@@ -64,10 +64,10 @@ def group(words: Words) -> tuple[Group, Group, npt.NDArray[np.bytes_]]:
     """
     order, row = _by_task(words)
     count = int(row[-1]) + 1 if len(row) else 0
-    sent = (types(words) == record.SEND)[order]
+    sent = (types(words) == layout.SEND)[order]
     sends = _group(as_slots(words.take(order[sent], axis=0), SEND_SLOT), row[sent], count)
     runs = _group(as_slots(words.take(order[~sent], axis=0), RUN_SLOT), row[~sent], count)
-    ids = np.zeros(count, f"S{record.ID_BYTES}")
+    ids = np.zeros(count, f"S{layout.ID_BYTES}")
     for one in (sends, runs):
         ids[one.rows] = one.slots["id"][one.first]
     return sends, runs, ids

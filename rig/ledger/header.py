@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rig.ledger import record
+from rig.ledger import layout
 
-ROOM = record.HEADER_BYTES - record.TEXT_OFFSET  # bytes of text that a header can hold
+ROOM = layout.HEADER_BYTES - layout.TEXT_OFFSET  # bytes of text that a header can hold
 
 
 class DamageError(Exception):
@@ -21,7 +21,7 @@ class DamageError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a segment says of itself: `rig.ledger.record` has the format."""
+    """What a segment says of itself: `rig.ledger.layout` has the format."""
 
     capacity: int
     wall_ns: int
@@ -37,24 +37,24 @@ class Header:
     @property
     def file_bytes(self) -> int:
         """The length of the whole file."""
-        return record.HEADER_BYTES + self.capacity * record.SLOT_BYTES
+        return layout.HEADER_BYTES + self.capacity * layout.SLOT_BYTES
 
 
 def parse(raw: bytes) -> Header:
     """Return what the first `HEADER_BYTES` of a file say. Raises DamageError."""
-    if len(raw) < record.HEADER_BYTES:
-        raise DamageError(len(raw), f"truncated in its header: {len(raw)} bytes of {record.HEADER_BYTES}")
-    magic, version, slot_bytes, capacity, wall_ns, mono_ns, pid, state, length = record.HEADER.unpack_from(raw)
-    if magic != record.MAGIC:
+    if len(raw) < layout.HEADER_BYTES:
+        raise DamageError(len(raw), f"truncated in its header: {len(raw)} bytes of {layout.HEADER_BYTES}")
+    magic, version, slot_bytes, capacity, wall_ns, mono_ns, pid, state, length = layout.HEADER.unpack_from(raw)
+    if magic != layout.MAGIC:
         raise DamageError(0, f"not a ledger segment: it starts with {magic!r}")
-    if (version, slot_bytes) != (record.VERSION, record.SLOT_BYTES):
-        what = f"version {version} with {slot_bytes}-byte slots; this reader knows version {record.VERSION}"
-        raise DamageError(8, what + f" with {record.SLOT_BYTES}")
+    if (version, slot_bytes) != (layout.VERSION, layout.SLOT_BYTES):
+        what = f"version {version} with {slot_bytes}-byte slots; this reader knows version {layout.VERSION}"
+        raise DamageError(8, what + f" with {layout.SLOT_BYTES}")
     if length > ROOM:
-        raise DamageError(record.TEXT_LENGTH_OFFSET, f"a text of {length} bytes, where there is room for {ROOM}")
-    facts, kinds = _texts(raw[record.TEXT_OFFSET : record.TEXT_OFFSET + length])
+        raise DamageError(layout.TEXT_LENGTH_OFFSET, f"a text of {length} bytes, where there is room for {ROOM}")
+    facts, kinds = _texts(raw[layout.TEXT_OFFSET : layout.TEXT_OFFSET + length])
     return Header(
-        capacity=capacity, wall_ns=wall_ns, mono_ns=mono_ns, pid=pid, closed=state == record.STATE_CLOSED,
+        capacity=capacity, wall_ns=wall_ns, mono_ns=mono_ns, pid=pid, closed=state == layout.STATE_CLOSED,
         kinds=kinds, **facts,
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def _texts(text: bytes) -> tuple[dict[str, str], list[tuple[str, str]]]:
     first, *rest = text.split(b"\n")
     if rest and not rest[-1]:
         rest.pop()  # each line ends in a newline, the last one too
-    offset = record.TEXT_OFFSET
+    offset = layout.TEXT_OFFSET
     facts = _line(first, offset)
     if not isinstance(facts, dict):
         raise DamageError(offset, "the header's first line is no JSON object")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.parts import partitions
 from rig.ledger.reader import Ledger
 from rig.ledger.schema import CLOCK_OFFSET, ENCODING, SCHEMA
@@ -47,7 +47,7 @@ def to_table(tasks: Tasks, variant: str = "") -> pa.Table:
         "variant": _words(np.zeros(len(tasks), np.int64), [variant], null=not variant),
         "name": _words(tasks.kind, names),
         "queue": _words(tasks.kind, queues),
-        "outcome": _words(tasks.outcome, ["", *record.OUTCOMES.values()], null=tasks.outcome == 0),
+        "outcome": _words(tasks.outcome, ["", *layout.OUTCOMES.values()], null=tasks.outcome == 0),
     }
     for name in STAMPS:
         stamps = getattr(tasks, name)

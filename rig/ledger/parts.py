@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rig.ledger import record
-from rig.ledger.ahead import ahead
+from rig.ledger import layout
 from rig.ledger.group import Int, hashes
+from rig.ledger.read_ahead import ahead
 from rig.ledger.reader import Ledger, Segment
 from rig.ledger.sound import Words
 from rig.ledger.tasks import Kinds, Tasks, build, join
@@ -61,6 +61,6 @@ def _by_part(parts: int, kinds: Kinds, segment: Segment) -> tuple[Words, list[in
 
 
 def _join(kinds: list[tuple[str, str]], path: Path) -> Tasks:
-    words = np.fromfile(path, np.uint64).reshape(-1, record.SLOT_WORDS)
+    words = np.fromfile(path, np.uint64).reshape(-1, layout.SLOT_WORDS)
     path.unlink()
     return join(words, kinds)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import header, record, sound
-from rig.ledger.ahead import ahead
+from rig.ledger import header, layout, sound
+from rig.ledger.read_ahead import ahead
 from rig.ledger.sound import Words
 
 # One slot as it lies in the file; `w` holds words 5 to 15.
@@ -17,10 +17,10 @@ SLOT = np.dtype([("id", "S36"), ("kind", "<u2"), ("retries", "u1"), ("type", "u1
 _HEAD = [("id", "S36"), ("kind", "<u2"), ("retries", "u1"), ("type", "u1")]
 # The same 128 bytes by what they mean in the two kinds of record.
 SEND_SLOT = np.dtype([
-    *_HEAD, *((name, "<i8") for name in record.SEND_STAMPS), ("parent", "S36"), ("_pad", "S4"), ("expires", "<i8"),
+    *_HEAD, *((name, "<i8") for name in layout.SEND_STAMPS), ("parent", "S36"), ("_pad", "S4"), ("expires", "<i8"),
 ])  # fmt: skip
 RUN_SLOT = np.dtype([
-    *_HEAD, *((name, "<i8") for name in record.RUN_STAMPS), ("outcome", "<i8"), ("_spare", "<i8", (3,)),
+    *_HEAD, *((name, "<i8") for name in layout.RUN_STAMPS), ("outcome", "<i8"), ("_spare", "<i8", (3,)),
 ])  # fmt: skip
 Slots = npt.NDArray[np.void]
 NEAR = 4096  # slots that are looked at together: they are passed a dozen times, and fit into a processor's own cache
@@ -28,7 +28,7 @@ NEAR = 4096  # slots that are looked at together: they are passed a dozen times,
 
 def as_words(slots: Slots) -> Words:
     """Return the same memory as an array of shape (slots, 16)."""
-    return slots.view(np.uint64).reshape(len(slots), record.SLOT_WORDS)
+    return slots.view(np.uint64).reshape(len(slots), layout.SLOT_WORDS)
 
 
 def as_slots(words: Words, layout: np.dtype[np.void]) -> Slots:
@@ -76,7 +76,7 @@ class Segment:
 
         Raises OSError when the file is gone or has become shorter.
         """
-        slots = np.fromfile(self.path, SLOT, self.used, offset=record.HEADER_BYTES)
+        slots = np.fromfile(self.path, SLOT, self.used, offset=layout.HEADER_BYTES)
         if len(slots) < self.used:
             raise OSError(f"{self.path} has become shorter while it was in use")
         return np.delete(slots, self.damaged) if self.damaged else slots
@@ -93,10 +93,10 @@ class Ledger:
 def read_ledger(directory: Path) -> Ledger:
     """Read every segment below `directory`. Damaged parts become `problems`; what is sound is still returned."""
     ledger = Ledger()
-    for path in sorted(directory.rglob(f"*{record.STOPPED_SUFFIX}")):
+    for path in sorted(directory.rglob(f"*{layout.STOPPED_SUFFIX}")):
         what = "recording stopped here: no room for a segment. Free disk space and run again"
         ledger.problems.append(Problem(path=path, offset=0, what=what))
-    for segment, problems in ahead(read_segment, sorted(directory.rglob(f"*{record.SUFFIX}"))):
+    for segment, problems in ahead(read_segment, sorted(directory.rglob(f"*{layout.SUFFIX}"))):
         ledger.problems.extend(problems)
         if segment is not None:
             ledger.segments.append(segment)
@@ -111,7 +111,7 @@ def read_segment(path: Path) -> tuple[Segment | None, list[Problem]]:
     """Read one segment file: what could be read of it (None if nothing), and what is wrong with it."""
     try:
         data = _bytes(path)
-        head = header.parse(data[: record.HEADER_BYTES].tobytes())
+        head = header.parse(data[: layout.HEADER_BYTES].tobytes())
     except OSError as error:
         return None, [Problem(path=path, offset=0, what=f"cannot be read: {error.strerror}")]
     except header.DamageError as damage:
@@ -119,7 +119,7 @@ def read_segment(path: Path) -> tuple[Segment | None, list[Problem]]:
     slots, problems = _whole_slots(path, data, head)
     faults = _faults(slots, len(head.kinds))
     problems += [
-        Problem(path=path, offset=record.HEADER_BYTES + index * record.SLOT_BYTES, what=what) for index, what in faults
+        Problem(path=path, offset=layout.HEADER_BYTES + index * layout.SLOT_BYTES, what=what) for index, what in faults
     ]
     segment = Segment(
         path=path, run=head.run, role=head.role, host=head.host, boot_id=head.boot_id, pid=head.pid,
@@ -143,8 +143,8 @@ def _whole_slots(path: Path, data: npt.NDArray[np.uint8], head: header.Header) -
         wrong = "truncated" if len(data) < expected else "longer than its header says"
         what = f"{wrong}: {len(data)} bytes of {expected}"
         problems.append(Problem(path=path, offset=min(len(data), expected), what=what))
-    whole = (min(len(data), expected) - record.HEADER_BYTES) // record.SLOT_BYTES
-    body = data[record.HEADER_BYTES : record.HEADER_BYTES + whole * record.SLOT_BYTES]
+    whole = (min(len(data), expected) - layout.HEADER_BYTES) // layout.SLOT_BYTES
+    body = data[layout.HEADER_BYTES : layout.HEADER_BYTES + whole * layout.SLOT_BYTES]
     return _used(body.view(SLOT)), problems
 
 

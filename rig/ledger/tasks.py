@@ -9,12 +9,12 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.group import Group, Int, group
 from rig.ledger.reader import Ledger, Segment, Slots, as_words
 from rig.ledger.sound import Words
 
-NO_WORDS = np.zeros((0, record.SLOT_WORDS), np.uint64)
+NO_WORDS = np.zeros((0, layout.SLOT_WORDS), np.uint64)
 NEVER = np.iinfo(np.int64).max  # sorts behind every stamp; becomes 0 again in the result
 
 # Columns of a `Tasks` that are CLOCK_MONOTONIC nanoseconds, 0 for "has not happened".
@@ -137,7 +137,7 @@ def _best_execution(runs: Group) -> dict[str, Int]:
 def _merit(slots: Slots) -> tuple[Int, Int]:
     """Return the rank (0 is best) of each execution, and the time that decides within a rank."""
     finished, started = slots["finished"], slots["started"]
-    succeeded = slots["outcome"] == record.OUTCOME_CODE["succeeded"]
+    succeeded = slots["outcome"] == layout.OUTCOME_CODE["succeeded"]
     rank = np.select([succeeded, finished != 0, started != 0], [0, 1, 2], 3)
     when = np.where(finished != 0, finished, np.where(started != 0, started, NEVER))
     return rank, when

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rig.ledger import record
+from rig.ledger import layout
 
 Slot = tuple[memoryview, int]  # (the segment as 64-bit words, index of the slot's first word)
 
@@ -63,8 +63,8 @@ def _unopened() -> _Segment:
 
 def _scratch() -> _Segment:
     """One slot that everybody overwrites and nobody reads: where stamps go when recording has stopped."""
-    buffer = bytearray(record.HEADER_BYTES + record.SLOT_BYTES)
-    return _Segment(buffer, itertools.repeat(record.HEADER_BYTES // 8))
+    buffer = bytearray(layout.HEADER_BYTES + layout.SLOT_BYTES)
+    return _Segment(buffer, itertools.repeat(layout.HEADER_BYTES // 8))
 
 
 def pack_id(task_id: Any) -> bytes:
@@ -78,9 +78,9 @@ def pack_id(task_id: Any) -> bytes:
         raw = _shown(task_id)
     else:
         raw = task_id.encode(errors="surrogatepass")
-        if task_id.isascii() and len(raw) <= record.ID_BYTES and raw.rstrip(b"\0") == raw != b"":
+        if task_id.isascii() and len(raw) <= layout.ID_BYTES and raw.rstrip(b"\0") == raw != b"":
             return raw
-    return hashlib.blake2b(raw, digest_size=record.ID_BYTES // 2).hexdigest().encode()
+    return hashlib.blake2b(raw, digest_size=layout.ID_BYTES // 2).hexdigest().encode()
 
 
 def _shown(value: Any) -> bytes:
@@ -115,8 +115,8 @@ class Writer:
         self._count = itertools.count()
         self._lock = threading.RLock()
         self.segment = _unopened()
-        self._claim_send = self._claimer(record.SEND)
-        self.claim_received = self._claimer(record.RUN)
+        self._claim_send = self._claimer(layout.SEND)
+        self.claim_received = self._claimer(layout.RUN)
         os.register_at_fork(after_in_child=self._after_fork)
 
     def kind(self, name: str, queue: str) -> int:
@@ -142,7 +142,7 @@ class Writer:
         """Name the task that sent this one (SEND slots only)."""
         words, base = slot
         raw = pack_id(parent_id)
-        end = base * 8 + record.PARENT * 8 + len(raw)
+        end = base * 8 + layout.PARENT * 8 + len(raw)
         words.cast("B")[end - len(raw) : end] = raw
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class Writer:
 
         A closure over locals and one call deep: each attribute on the way would be paid for with every task.
         """
-        pack_into, longest = record.CLAIM.pack_into, record.ID_BYTES
+        pack_into, longest = layout.CLAIM.pack_into, layout.ID_BYTES
 
         def claim(task_id: Any, kind: int, retries: Any, first_stamp: int) -> Slot:
             try:
@@ -195,10 +195,10 @@ class Writer:
 
     def _next_path(self) -> Path:
         stem = f"{self._role}-{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns():x}-{next(self._count)}"
-        return self._directory / (stem.replace("/", "_") + record.SUFFIX)
+        return self._directory / (stem.replace("/", "_") + layout.SUFFIX)
 
     def _open(self, path: Path) -> _Segment:
-        size = record.HEADER_BYTES + self._slots * record.SLOT_BYTES
+        size = layout.HEADER_BYTES + self._slots * layout.SLOT_BYTES
         # Filled under another name and then renamed, so that a reader never meets a file without a header.
         fresh = path.with_suffix(".new")
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -211,7 +211,7 @@ class Writer:
             mapped = mmap.mmap(fd, size)
             with contextlib.suppress(OSError):
                 mapped.madvise(MADV_POPULATE_WRITE)
-            segment = _Segment(mapped, range(record.HEADER_BYTES // 8, size // 8, record.SLOT_WORDS))
+            segment = _Segment(mapped, range(layout.HEADER_BYTES // 8, size // 8, layout.SLOT_WORDS))
             self._write_header(segment)
             fresh.rename(path)
         except BaseException:
@@ -227,39 +227,39 @@ class Writer:
         facts = {name: _plain(text) for name, text in facts.items()}
         line = json.dumps(facts).encode() + b"\n"
         text = line + self._kind_lines
-        segment.buffer[record.TEXT_OFFSET : record.TEXT_OFFSET + len(text)] = text
-        record.HEADER.pack_into(
-            segment.buffer, 0, record.MAGIC, record.VERSION, record.SLOT_BYTES, self._slots,
-            time.time_ns(), time.monotonic_ns(), os.getpid(), record.STATE_OPEN, len(text),
+        segment.buffer[layout.TEXT_OFFSET : layout.TEXT_OFFSET + len(text)] = text
+        layout.HEADER.pack_into(
+            segment.buffer, 0, layout.MAGIC, layout.VERSION, layout.SLOT_BYTES, self._slots,
+            time.time_ns(), time.monotonic_ns(), os.getpid(), layout.STATE_OPEN, len(text),
         )  # fmt: skip
         self._facts_bytes = len(line)
 
     def _add_kind(self, name: str, queue: str) -> int:
         """Append the pair to the header's list; one that does not fit any more is filed under index 0."""
         line = json.dumps([_plain(name), _plain(queue)]).encode() + b"\n"
-        if FACTS_ROOM + len(self._kind_lines) + len(line) > record.HEADER_BYTES - record.TEXT_OFFSET:
+        if FACTS_ROOM + len(self._kind_lines) + len(line) > layout.HEADER_BYTES - layout.TEXT_OFFSET:
             _say(f"the header's list of task names is full: {name!r} on queue {queue!r} is recorded without its name")
             self._kinds[name, queue] = 0
             return 0
         index = self._kinds[name, queue] = self._kind_lines.count(b"\n")
-        start = record.TEXT_OFFSET + self._facts_bytes + len(self._kind_lines)
+        start = layout.TEXT_OFFSET + self._facts_bytes + len(self._kind_lines)
         self._kind_lines += line
         if isinstance(self.segment.buffer, mmap.mmap):
             self.segment.buffer[start : start + len(line)] = line
-            self.segment.set_header(record.TEXT_LENGTH_OFFSET, self._facts_bytes + len(self._kind_lines))
+            self.segment.set_header(layout.TEXT_LENGTH_OFFSET, self._facts_bytes + len(self._kind_lines))
         return index
 
     def _retire(self, segment: _Segment) -> None:
         """Mark a segment as taking no more slots; those in it may still be stamped."""
         if isinstance(segment.buffer, mmap.mmap):
-            segment.set_header(record.STATE_OFFSET, record.STATE_CLOSED)
+            segment.set_header(layout.STATE_OFFSET, layout.STATE_CLOSED)
 
     def _stop(self, path: Path, error: Exception) -> None:
         self.segment = _scratch()
         _say(f"RECORDING STOPPED: cannot open {path}: {error}. Tasks go on; what they do is no longer recorded.")
         # The reader turns this mark into an invalid run. An empty file often still fits on a full disk.
         with contextlib.suppress(OSError):
-            path.with_suffix(record.STOPPED_SUFFIX).touch()
+            path.with_suffix(layout.STOPPED_SUFFIX).touch()
 
     def _after_fork(self) -> None:
         """A child opens files of its own at its first claim; the parent's mapping is dropped untouched."""

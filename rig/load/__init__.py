@@ -1,7 +1,6 @@
 """Locust users that send Celery tasks and record each in the ledger.
 
-`target` says where to, `arrivals` when (`read_arrivals` reads what a person writes, `trace` a recording), `ids` under
-which ids; `client` is the Celery side of it, `check` finds out whether anybody is there, `session` ties a Locust
-process to its ledger. `celery_user` is what loadtests/ build on: `lifecycle` keeps the counts of its processes
-together, `schedule` deals out what they send. `turns` is the load file of the experiments' generator containers.
+`celery_user` is what a load file imports. `send` is one send, `schedule` says when, `ids` names the tasks, `users`
+keeps a Locust test together from its start to its last line, and `generator` is the load file of an experiment's
+containers.
 """

@@ -25,12 +25,12 @@ from locust import User, events
 from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
-from rig.load import metrics, startup  # noqa: F401 - metrics serves Prometheus once it is imported
-from rig.load.alarm import Alarm
-from rig.load.arrivals import SECOND_NS
-from rig.load.sender import Sender
-from rig.load.share import Share
-from rig.load.words import class_and_words
+from rig.load.schedule.arrivals import SECOND_NS
+from rig.load.schedule.slice import Share
+from rig.load.schedule.timer import Alarm
+from rig.load.send.error_text import class_and_words
+from rig.load.send.sender import Sender
+from rig.load.users import metrics, startup  # noqa: F401 - metrics serves Prometheus once it is imported
 
 NEVER_NS = 1 << 62
 NOTHING: Mapping[str, Any] = {}

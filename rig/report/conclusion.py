@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rig.experiment.compare import Row, compare, row_of
+from rig.experiment.file.spec import Experiment
+from rig.experiment.judge.ratios import Row, compare, row_of
+from rig.experiment.judge.verdict import INVALID, Verdict
 from rig.experiment.result import Result
-from rig.experiment.spec import Experiment
-from rig.experiment.verdict import INVALID, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from rig.experiment.costs import REGIMES
 from rig.experiment.measure import named
-from rig.experiment.stats import Interval
 from rig.report import names, table
 from rig.report.conclusion import Conclusion
 from rig.report.lines import Line, costs, others, short
 from rig.report.markup import Scale, tag, text
+from rig.stats import Interval
 
 WIDEST = 4.0  # ratios beyond this (either way) are drawn as an arrow at the edge
 TICKS = {  # by end of the axis
@@ -78,7 +78,7 @@ def _costs(of: Conclusion, variant: str, limit: float) -> str:
     titles = [base, variant, "difference [95%]", "ratio [95%]"]
     heads = [_th(title) for title in titles] + [tag("td", axis(limit, few=True), class_="scale")]
     top = tag("tr", tag("td", ""), *groups, class_="groups")
-    head = tag("thead", top, tag("tr", _th("CPU a task", tag("small", "µs")), *heads, *heads))
+    head = tag("thead", top, tag("tr", _th("CPU per task", tag("small", "µs")), *heads, *heads))
     body = (
         tag("tr", tag("th", text(cost.part), scope="row"), *_few(cost.paced, limit), *_few(cost.batch, limit))
         for cost in found

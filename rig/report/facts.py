@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rig.experiment.costs import idle_of
+from rig.experiment.judge.verdict import expected
 from rig.experiment.measure import named
-from rig.experiment.record import PACED, PARTS
 from rig.experiment.result import Result
-from rig.experiment.verdict import expected
+from rig.experiment.turn import PACED, PARTS
 from rig.report.lines import NOTHING, PART_TITLES
 
 ACCOUNT = (
@@ -41,7 +41,7 @@ def account(results: Results) -> Table:
 def counters(results: Results) -> Table:
     """Return titles and lines of how many tasks each witness counted; no lines when none was asked.
 
-    The broker of an earlier life of a run that was continued is gone, and has no number there.
+    The broker of an earlier session of a run that was continued is gone, and has no number there.
     """
     witnesses = list(next(iter(results[0].counts.values()), {}))
     lines = [
@@ -164,7 +164,7 @@ def asked(result: Result) -> str:
 
 
 def capital(said: str) -> str:
-    """Return `said` with a capital first letter, and the others as they are: "CPU a task" stays so."""
+    """Return `said` with a capital first letter, and the others as they are: "CPU per task" stays so."""
     return said[:1].upper() + said[1:]
 
 

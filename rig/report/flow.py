@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rig.experiment.record import BACKLOG, DRAIN, PACED, Turn
+from rig.experiment.distributions import Shapes
 from rig.experiment.result import Result
-from rig.experiment.shapes import Shapes
+from rig.experiment.turn import BACKLOG, DRAIN, PACED, Turn
 from rig.report import names
 from rig.report.markup import Scale, line, path, rect, steps, svg, tag, text, words
 

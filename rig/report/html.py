@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rig.experiment import cautions
+from rig.experiment.distributions import Shapes
+from rig.experiment.judge import cautions
+from rig.experiment.judge.verdict import Held
 from rig.experiment.result import Result
-from rig.experiment.shapes import Shapes
-from rig.experiment.verdict import Held
-from rig.report import effects, facts, flow, names, stack, tail
+from rig.report import effects, facts, flow, names, stages, tail
 from rig.report.conclusion import Conclusion
 from rig.report.markup import prose, table, tag, text
 from rig.report.sentence import quotable
@@ -29,7 +29,7 @@ def page(of: Conclusion, shapes: Shapes | None) -> str:
     """
     result = of.result
     drawn = {
-        "Where the time of a task goes": stack.figure, "Latency": tail.figure, "Throughput over time": flow.figure,
+        "Where the time of a task goes": stages.figure, "Latency": tail.figure, "Throughput over time": flow.figure,
     }  # fmt: skip
     sections = {
         "Effects": effects.figure(of) if of.rows else _note("Too few rounds for a comparison."),

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rig.experiment.compare import WIDE, Row, percent, words
 from rig.experiment.costs import BATCH_SUFFIX, TOTAL
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.judge.ratios import WIDE, Row, percent, words
+from rig.experiment.judge.validity import Invalid, unusable
 from rig.experiment.measure import named
-from rig.experiment.record import PARTS
-from rig.experiment.spec import CONTROL
-from rig.experiment.stats import Difference, Interval, geometric_mean
-from rig.experiment.validity import Invalid, unusable
+from rig.experiment.turn import PARTS
+from rig.stats import Difference, Interval, geometric_mean
 
 NOTHING = "–"
 MOST = 10_000.0  # ratios are not told more exactly than that
@@ -122,7 +122,7 @@ def _short_number(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """CPU a task of one part: a line of the paced load and one of the batch; None where it was not measured."""
+    """CPU per task of one part: a line of the paced load and one of the batch; None where it was not measured."""
 
     part: str
     paced: Line | None

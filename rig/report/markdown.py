@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rig.experiment import cautions
+from rig.experiment.judge import cautions
 from rig.report import facts, table
 from rig.report.conclusion import Conclusion
 from rig.report.lines import UNUSABLE
@@ -38,7 +38,7 @@ def measured(of: Conclusion) -> str:
     if not of.rows:
         return ""
     variant = of.experiment.expectation.variant
-    heading = f"CPU a task, paced ({table.rates(of)}) and working off a batch:"
+    heading = f"CPU per task, paced ({table.rates(of)}) and working off a batch:"
     shown = [_markdown(table.judged(of)), heading, _markdown(table.both_costs(of, variant))]
     runs = len(of.results)
     over = "over the rounds of one run." if runs == 1 else f"over {runs} runs: what differs between runs is in them."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rig.experiment.file.spec import CONTROL
 from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL
 from rig.report.markup import tag, text
 
 

@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from rig.experiment.compare import Row
 from rig.experiment.costs import BATCH_SUFFIX
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.judge.ratios import Row
+from rig.experiment.judge.validity import unusable
 from rig.experiment.measure import named
-from rig.experiment.spec import CONTROL
-from rig.experiment.stats import Interval
-from rig.experiment.validity import unusable
 from rig.report.conclusion import Conclusion
 from rig.report.lines import PART_TITLES, UNUSABLE, difference, is_cost
+from rig.stats import Interval
 
 INK, FAINT, GRID = "#1f2933", "#8a94a0", "#e4e8ec"
 # Baseline first, then the other variants.
@@ -104,8 +104,8 @@ def _title(measure: str, of: Conclusion) -> str:
     """Return a short name: 'worker, paced', and the judged measure marked."""
     title = named(measure).title
     if is_cost(measure):
-        regime, _, part = title.removeprefix("CPU a task, ").partition(": ")
-        title = f"CPU a task: {part}, {regime}"
+        regime, _, part = title.removeprefix("CPU per task, ").partition(": ")
+        title = f"CPU per task: {part}, {regime}"
     return f"▸ {title}" if measure == of.experiment.expectation.measure else title
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rig.experiment.compare import WIDE, Row, percent, words
-from rig.experiment.limits import limits
+from rig.experiment.judge.limits import limits
+from rig.experiment.judge.ratios import WIDE, Row, percent, words
 from rig.experiment.measure import GOAL_RATE, PACED_MEASURES, named
 from rig.experiment.result import Result
 from rig.report.conclusion import Conclusion

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rig.experiment.compare import row_of
 from rig.experiment.costs import REGIMES
-from rig.experiment.limits import limits
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.judge.limits import limits
+from rig.experiment.judge.ratios import row_of
 from rig.experiment.measure import named
-from rig.experiment.spec import CONTROL
 from rig.report.conclusion import Conclusion, judged_by_run
 from rig.report.facts import capital
 from rig.report.lines import NOTHING, Cost, Line, costs, line, others, reasons
@@ -86,7 +86,7 @@ def cost_table(of: Conclusion, variant: str, suffix: str) -> Table:
     heading = regime(of, suffix)
     body = [[part, *cells(each)] for part, each in chosen]
     return Table(
-        titles=[f"CPU µs a task, {heading}", *columns(base, variant)], lines=body,
+        titles=[f"CPU µs per task, {heading}", *columns(base, variant)], lines=body,
         notes=list(struck([each for _, each in chosen])),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def both_costs(of: Conclusion, variant: str) -> Table:
     """Return what each part used for a task in both regimes side by side. What is clear and no noise is bold."""
     found = _costs(of, variant)
     base = of.experiment.baseline.name
-    titles = ["CPU µs a task"]
+    titles = ["CPU µs per task"]
     for suffix in REGIMES:
         kind = REGIME_TITLES[suffix]
         titles += [f"{kind}: {base}", f"{variant}", "difference [95%]", "ratio [95%]", "noise"]

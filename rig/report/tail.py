@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from rig.experiment.distributions import POINTS, Latency, Shapes
 from rig.experiment.result import Result
-from rig.experiment.shapes import POINTS, Latency, Shapes
 from rig.report import names
 from rig.report.markup import Scale, decades, duration, line, path, svg, tag, text, words
 

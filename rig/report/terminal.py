@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rig.experiment import cautions
 from rig.experiment.costs import REGIMES
+from rig.experiment.judge import cautions
 from rig.report import lines, table
 from rig.report.conclusion import Conclusion
 from rig.report.sentence import quotable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.experiment import shapes
-from rig.experiment.check import check_all
-from rig.experiment.compare import compare
+from rig.experiment import distributions
+from rig.experiment.judge.gate import check_all
+from rig.experiment.judge.ratios import compare
+from rig.experiment.judge.verdict import judge
 from rig.experiment.result import FILE, SERIES, Result, load_all
-from rig.experiment.verdict import judge
 from rig.report import html, markdown, plot, terminal
 from rig.report.conclusion import Conclusion
 
@@ -41,7 +41,7 @@ def write_report(directory: Path) -> Report:
     for result in directory.glob(f"{SERIES}*/{FILE}"):
         write_report(result.parent)
     concluded = conclude(*load_all(directory))
-    drawn = shapes.load(directory if (directory / FILE).exists() else directory / f"{SERIES}1")
+    drawn = distributions.load(directory if (directory / FILE).exists() else directory / f"{SERIES}1")
     if concluded.rows:
         title = f"{concluded.experiment.claim}: {concluded.verdict.word}"
         plot.draw(concluded, directory / PICTURE, title)

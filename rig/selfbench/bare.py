@@ -3,7 +3,7 @@
     python -m rig.selfbench.bare COUNT WAY    send COUNT no-ops in a loop; WAY: apply_async or send_task
     python -m rig.selfbench.bare              only make the queue, and empty it
 
-The application and its settings are those that the generator beside it uses (`rig.load.client`). Prints JSON: `sent`,
+Application and settings are those that the generator beside it uses (`rig.load.send.client`). Prints JSON: `sent`,
 `seconds`, `cpu_seconds`. The queue is emptied before and after, so that a broker never holds more than one load.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 
 from kombu import Queue
 
-from rig.load.client import make_app
-from rig.load.target import resolve
+from rig.load.send.client import make_app
+from rig.load.send.target import resolve
 from rig.selfbench import marks
 
 WARM = 300  # sends that are not measured: connections, caches

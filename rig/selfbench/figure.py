@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rig.experiment.stats import Interval
+from rig.stats import Interval
 
 
 @dataclass(frozen=True, kw_only=True)

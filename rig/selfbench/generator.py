@@ -1,4 +1,4 @@
-"""Generators of experiments (`rig.load.turns`) in a stack of their own, and an application's bare loop beside each."""
+"""Generators of experiments in a stack of their own, and an application's bare loop beside each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import StackError
-from rig.experiment.cells import LOCUSTFILE, WEB_PORT
-from rig.experiment.turn import NotReadyError, ask
-from rig.selfbench import marks, site
+from rig.selfbench import marks
 from rig.stack.compose import Compose
 from rig.stack.docker import docker
 from rig.stack.paths import Checkout
+from rig.testbed import custom
+from rig.testbed.cells import LOCUSTFILE, WEB_PORT
+from rig.testbed.generator import NotReadyError, ask
 
 CONFIRMED, PLAIN = "generator", "generator-plain"
 SETTINGS: Mapping[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ class Generator:
     def bare(self, *words: str) -> dict[str, float]:
         """Run `rig.selfbench.bare` in the same container, a new process."""
         said = docker("exec", self.container, "python", "-m", "rig.selfbench.bare", *words, timeout=300)
-        found: dict[str, float] = site.last_json(said)
+        found: dict[str, float] = custom.last_json(said)
         return found
 
     def empty_queue(self) -> None:
@@ -88,10 +89,10 @@ class Generator:
 @contextmanager
 def running(checkout: Checkout, *names: str, **more: Any) -> Iterator[tuple[Compose, dict[str, Generator]]]:
     """Bring up a broker on one core, the named generators on another, and services in `more`; remove all at the end."""
-    own_cpus, other_cpus = site.processors()
+    own_cpus, other_cpus = custom.processors()
     services = {name: _service(checkout.root / "compose", name, own_cpus) for name in names}
-    with site.running(checkout, {**services, **more}) as (compose, ledger):
-        site.pin(compose, other_cpus, apart_from=[*names, *more])
+    with custom.running(checkout, {**services, **more}) as (compose, ledger):
+        custom.pin(compose, other_cpus, apart_from=[*names, *more])
         found = {each.service: Generator(each.id, ledger) for each in compose.ps() if each.service in names}
         found[names[0]].empty_queue()
         yield compose, found

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from rig.errors import StackError
-from rig.selfbench import marks, site
+from rig.selfbench import marks
 from rig.selfbench.estimate import Estimate, paired, trimmed_mean
 from rig.stack.compose import Compose
 from rig.stack.paths import Checkout
+from rig.testbed import custom
 
 LIMIT = 0.025  # of a task's CPU time
 SEGMENT_SLOTS = 16384  # of a full-grown segment; smaller ones are only the first two of a process
@@ -52,13 +53,13 @@ class Price:
 
 def measure(checkout: Checkout, rounds: int, workers: int, seed: int) -> Price:
     """Run one worker process after the other, each for `rounds`; raises BadInput and StackError like every start."""
-    worker_cpus, other_cpus = site.processors()
+    worker_cpus, other_cpus = custom.processors()
     costs: list[Costs] = []
-    with site.running(checkout, services(checkout.root / "compose", worker_cpus)) as (compose, ledger):
-        site.pin(compose, other_cpus, apart_from=["worker"])
+    with custom.running(checkout, services(checkout.root / "compose", worker_cpus)) as (compose, ledger):
+        custom.pin(compose, other_cpus, apart_from=["worker"])
         for worker in range(workers):
             command = ["python", "-m", "rig.selfbench.publish", str(rounds), str(seed + worker)]
-            plan = site.last_json(compose.run("exec", "-T", "publisher", *command, timeout=None))
+            plan = custom.last_json(compose.run("exec", "-T", "publisher", *command, timeout=None))
             found = blocks(compose, ledger)
             costs.append(costs_of(plan, found["blocks"], max(found["segments_ns"], default=0)))
             (ledger / Path(marks.BLOCKS_FILE).name).unlink()

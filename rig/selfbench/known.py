@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rig.experiment import stats
+from rig import stats
+from rig.experiment.file.spec import CONTROL
 from rig.experiment.measure import named
-from rig.experiment.meters import MIB
-from rig.experiment.record import WARM
 from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL
-from rig.experiment.turn import WARM_TASKS
+from rig.experiment.station import WARM_TASKS
+from rig.experiment.turn import WARM
+from rig.testbed.meters import MIB
 
 SURE = 0.999  # of the interval that must hold a truth: of forty at 95%, two would miss it in each run
 

@@ -12,9 +12,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rig.experiment.stats import Interval, geometric_mean, paired_ratio
 from rig.selfbench.figure import Figure, percent, times
 from rig.selfbench.hooks import Price
+from rig.stats import Interval, geometric_mean, paired_ratio
 
 NOTHING, LEDGER, EXPORTER = "nothing attached", "ledger", "ledger + exporter"
 EVENTS, MULTIPROCESS = "events + Flower", "prometheus-client"

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rig.experiment.stats import geometric_mean, paired_ratio, ratio_of_logs, unsteady
 from rig.ledger.tasks import Tasks
-from rig.load.read_arrivals import parse
+from rig.load.schedule.read_arrivals import parse
 from rig.selfbench.figure import Figure, times
+from rig.stats import geometric_mean, paired_ratio, ratio_of_logs, unsteady
 
 SHARE = 0.5  # of the generator's capacity
 MOST_MS = 1.0  # at the 99th percentile of sent - planned

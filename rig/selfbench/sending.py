@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rig.experiment.stats import geometric_mean, paired_ratio
 from rig.selfbench.figure import Figure, times
+from rig.stats import geometric_mean, paired_ratio
 
 LOCUST, BARE = "Locust", "apply_async"
 WAYS = (LOCUST, BARE)

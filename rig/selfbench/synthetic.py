@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import RUN_SLOT, SEND_SLOT, Slots
 
 BATCH = 16_384  # tasks whose slots share a segment of each process
 GAP_NS = 250_000  # between two sends
 KINDS = [("", ""), *itertools.product(("app.noop", "app.echo", "app.sleep"), ("short", "long"))]
-SUCCEEDED, RETRIED = record.OUTCOME_CODE["succeeded"], record.OUTCOME_CODE["retried"]
+SUCCEEDED, RETRIED = layout.OUTCOME_CODE["succeeded"], layout.OUTCOME_CODE["retried"]
 _HEX = np.array([list(b"%02x" % byte) for byte in range(256)], np.uint8)
 _DASHES = (8, 13, 18, 23)  # their places in a UUID
 
@@ -32,16 +32,16 @@ def make(directory: Path, tasks: int, seed: int = 1) -> None:
     for number, begin in enumerate(range(0, tasks, BATCH)):
         count = min(BATCH, tasks - begin)
         for role, slots in _lives(dice, begin, count).items():
-            write_segment(directory / f"{role}-synthetic-1-{number:06}{record.SUFFIX}", role, slots, KINDS)
+            write_segment(directory / f"{role}-synthetic-1-{number:06}{layout.SUFFIX}", role, slots, KINDS)
 
 
 def write_segment(path: Path, role: str, slots: Slots, kinds: list[tuple[str, str]]) -> None:
     """Write `slots` (dtype SEND_SLOT or RUN_SLOT) as a closed segment that they fill; `kinds` goes into its header."""
     facts = {"run": "synthetic", "role": role, "host": "synthetic", "boot_id": "synthetic"}
     text = "".join(json.dumps(line) + "\n" for line in (facts, *kinds)).encode()
-    numbers = (record.VERSION, record.SLOT_BYTES, len(slots), 0, 0, 1, record.STATE_CLOSED, len(text))
+    numbers = (layout.VERSION, layout.SLOT_BYTES, len(slots), 0, 0, 1, layout.STATE_CLOSED, len(text))
     with path.open("wb") as file:
-        file.write((record.HEADER.pack(record.MAGIC, *numbers) + text).ljust(record.HEADER_BYTES, b"\0"))
+        file.write((layout.HEADER.pack(layout.MAGIC, *numbers) + text).ljust(layout.HEADER_BYTES, b"\0"))
         file.write(np.ascontiguousarray(slots).view(np.uint8).data)
 
 
@@ -68,7 +68,7 @@ def _sends(
     dice: np.random.Generator, ids: npt.NDArray[np.bytes_], kinds: Int, task: Int, retries: Int, sent: Int
 ) -> Slots:
     slots = np.zeros(len(task), SEND_SLOT)
-    slots["id"], slots["kind"], slots["retries"], slots["type"] = ids[task], kinds[task], retries, record.SEND
+    slots["id"], slots["kind"], slots["retries"], slots["type"] = ids[task], kinds[task], retries, layout.SEND
     slots["sent"], slots["published"] = sent, sent + 200_000
     children = dice.choice(len(ids), len(ids) // 20, replace=False)
     slots["parent"][children] = ids[children // 2]
@@ -77,7 +77,7 @@ def _sends(
 
 def _runs(ids: npt.NDArray[np.bytes_], kinds: Int, task: Int, retries: Int, columns: dict[str, Int]) -> Slots:
     slots = np.zeros(len(task), RUN_SLOT)
-    slots["id"], slots["kind"], slots["retries"], slots["type"] = ids[task], kinds[task], retries, record.RUN
+    slots["id"], slots["kind"], slots["retries"], slots["type"] = ids[task], kinds[task], retries, layout.RUN
     for name, values in columns.items():
         slots[name] = values
     return slots[np.argsort(next(iter(columns.values())))]
@@ -98,6 +98,6 @@ def uuids(dice: np.random.Generator, count: int) -> npt.NDArray[np.bytes_]:
     raw = dice.integers(0, 256, (count, 16), dtype=np.uint8)
     raw[:, 6] = raw[:, 6] & 0x0F | 0x40
     raw[:, 8] = raw[:, 8] & 0x3F | 0x80
-    text = np.full((count, record.ID_BYTES), ord("-"), np.uint8)
-    text[:, np.delete(np.arange(record.ID_BYTES), _DASHES)] = _HEX[raw].reshape(count, 32)
-    return text.view(f"S{record.ID_BYTES}").reshape(count)
+    text = np.full((count, layout.ID_BYTES), ord("-"), np.uint8)
+    text[:, np.delete(np.arange(layout.ID_BYTES), _DASHES)] = _HEX[raw].reshape(count, 32)
+    return text.view(f"S{layout.ID_BYTES}").reshape(count)

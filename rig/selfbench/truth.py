@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig.errors import StackError
-from rig.experiment.check import check
+from rig.experiment.file.read import load_experiment
+from rig.experiment.file.spec import Experiment
+from rig.experiment.judge.gate import check
+from rig.experiment.judge.validity import unusable
 from rig.experiment.launch import launch
-from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import FILE, Result, load
-from rig.experiment.spec import Experiment
-from rig.experiment.validity import unusable
 from rig.report.sentence import machine
 from rig.report.write import REPORT, write_report
 from rig.selfbench.figure import Figure
@@ -44,7 +44,7 @@ def measure(name: str, checkout: Checkout, runs: Path, seed: int, rounds: int | 
     if seen.interrupted in ("Ctrl-C", "SIGTERM"):
         raise KeyboardInterrupt
     if seen.interrupted and name != ACCOUNT:
-        raise StackError(f"{directory.name} ended before its time: {seen.interrupted}")
+        raise StackError(f"{directory.name} is incomplete: {seen.interrupted}")
     return directory, seen
 
 
@@ -118,7 +118,7 @@ def account(result: Result) -> list[Finding]:
     sound = [each for cell, each in result.accounts.items() if cell != MISCOUNTED]
     own = result.accounts.get(MISCOUNTED, {})
     reasons = [each.reason for each in check(result) if not each.touches and not _of_the_machine(each.reason)]
-    wanted = (f"{MISCOUNTED}: 1 lost", f"{MISCOUNTED}: 1 duplicated", "ended before its time")
+    wanted = (f"{MISCOUNTED}: 1 lost", f"{MISCOUNTED}: 1 duplicated", "incomplete: stopped after")
     these = all(any(each.startswith(start) for each in reasons) for start in wanted)
     return [
         _counted("one task is executed twice", "duplicated", len(own.get("duplicated", ())), 1),

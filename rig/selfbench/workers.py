@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from rig.errors import StackError
-from rig.selfbench import marks, site
+from rig.selfbench import marks
 from rig.selfbench.marks import METRICS_PORT
 from rig.selfbench.rows import EVENTS, EXPORTER, LEDGER, MULTIPROCESS, NOTHING, Turn
-from rig.stack import cgroups
 from rig.stack.compose import Compose
 from rig.stack.docker import docker, pause
 from rig.stack.paths import Checkout
+from rig.testbed import cgroups, custom
 
 PROFILE = "rows"  # of all containers that are not there from the start
 WARM_TASKS = 500
@@ -183,13 +183,13 @@ def feeding(container: str) -> Iterator[Feeder]:
 @contextmanager
 def running(checkout: Checkout) -> Iterator[Bench]:
     """Bring up a broker and the feeder, and make the containers of all rows; everything is removed at the end."""
-    worker_cpus, other_cpus = site.processors()
-    with site.running(checkout, services(checkout.root / "compose", worker_cpus, other_cpus)) as (compose, ledger):
+    worker_cpus, other_cpus = custom.processors()
+    with custom.running(checkout, services(checkout.root / "compose", worker_cpus, other_cpus)) as (compose, ledger):
         for way in WAYS.values():
             (ledger / way.worker).mkdir()
             (ledger / way.worker).chmod(0o777)  # the containers write there under a uid of their own
         replace(compose, profiles=[PROFILE]).run("create", timeout=120)
-        site.pin(compose, other_cpus, apart_from=[way.worker for way in WAYS.values()])
+        custom.pin(compose, other_cpus, apart_from=[way.worker for way in WAYS.values()])
         feeder = next(container.id for container in compose.ps() if container.service == "feeder")
         with feeding(feeder) as fed:
             yield Bench(replace(compose, profiles=[PROFILE]), ledger, fed)

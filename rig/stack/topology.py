@@ -59,7 +59,8 @@ def load(folder: Path) -> Topology:
 
 
 def _problems(data: Mapping[str, object]) -> list[str]:
-    problems = [f"unknown key {key!r}; valid are transport, services" for key in data.keys() - {"transport", "services"}]
+    unknown = data.keys() - {"transport", "services"}
+    problems = [f"unknown key {key!r}; valid are transport, services" for key in sorted(unknown)]
     if data.get("transport") not in TRANSPORTS:
         problems.append(f"transport must be one of {', '.join(TRANSPORTS)}, not {data.get('transport')!r}")
     services = data.get("services")

@@ -85,7 +85,8 @@ def pull(plan: preflight.Plan, chosen: images.Images) -> None:
 
 def write_state(checkout: Checkout, here: Ready) -> None:
     """Write `state.env`: topology, project, family, images, and each published port as the engine assigned it."""
-    at = {(container.service, inside): port for container in here.compose.ps() for inside, port in container.ports.items()}
+    containers = here.compose.ps()
+    at = {(container.service, inside): port for container in containers for inside, port in container.ports.items()}
     published = {port.variable: at.get((port.service, port.target)) for port in here.plan.ports}
     dotenv.write(
         checkout.state_file,

@@ -9,19 +9,19 @@ import numpy as np
 from exporter.segment import WORDS_SEEN_AS_BITS, Batch, Bits, Mask
 from exporter.tally import EVENT, STAGE, Index, Ints, Tally
 from exporter.window import FINISHED, OBSERVED, ORIGIN, RECEIVED, SENT, SERIES, STARTED, Window, hash_ids
-from rig.ledger import record
-from rig.ledger.record import OUTCOME_CODE
+from rig.ledger import layout
+from rig.ledger.layout import OUTCOME_CODE
 
 
 def _bit(word: int) -> int:
     return 1 << (word - WORDS_SEEN_AS_BITS.start)
 
 
-ENDED: Final = _bit(record.OUTCOME)
-RECEIVED_BIT: Final = _bit(record.RECEIVED)
-STARTED_BIT: Final = _bit(record.STARTED)
-FINISHED_BIT: Final = _bit(record.FINISHED)
-SETTLED: Final = _bit(record.ACKED) | _bit(record.REJECTED)
+ENDED: Final = _bit(layout.OUTCOME)
+RECEIVED_BIT: Final = _bit(layout.RECEIVED)
+STARTED_BIT: Final = _bit(layout.STARTED)
+FINISHED_BIT: Final = _bit(layout.FINISHED)
+SETTLED: Final = _bit(layout.ACKED) | _bit(layout.REJECTED)
 # From this code on, the main process writes the outcome and no FINISHED: the task did not run to its end.
 FIRST_WITHOUT_FINISH: Final = OUTCOME_CODE["revoked"]
 
@@ -29,11 +29,11 @@ _BIT_OF_STAMP: Final = (1 << np.arange(8)).astype(np.uint8)  # np.packbits is sl
 
 # Outcome codes to events; code 0 and codes of a later format count as "unknown".
 _EVENT_OF_OUTCOME = np.full(256, EVENT["unknown"])
-for _code, _name in record.OUTCOMES.items():
+for _code, _name in layout.OUTCOMES.items():
     _EVENT_OF_OUTCOME[_code] = EVENT[_name]
 
 # What the window remembers, and the bits that mark what has been told from it.
-_JOINED: Final = ((record.RECEIVED, RECEIVED), (record.STARTED, STARTED), (record.FINISHED, FINISHED))
+_JOINED: Final = ((layout.RECEIVED, RECEIVED), (layout.STARTED, STARTED), (layout.FINISHED, FINISHED))
 _RUN_JOIN_BITS: Final = RECEIVED_BIT | STARTED_BIT | FINISHED_BIT
 _WAITS: Final = ((SENT, RECEIVED, "queue_wait"), (RECEIVED, STARTED, "prefetch_wait"), (ORIGIN, FINISHED, "end_to_end"))
 _TOLD_END = 1 << 2  # of `_WAITS`
@@ -54,7 +54,7 @@ def digest(batch: Batch, tally: Tally, window: Window, until: int) -> tuple[Bits
 
 def is_send(rows: Ints) -> Mask:
     """Return which rows are SEND slots."""
-    sends: Mask = rows[:, 4] >> 56 == record.SEND
+    sends: Mask = rows[:, 4] >> 56 == layout.SEND
     return sends
 
 
@@ -77,30 +77,30 @@ class _New:
         self._durations: list[tuple[str, Index, Ints]] = []
 
     def count_sends(self) -> None:
-        for word, event in ((record.PUBLISHED, "sent"), (record.SEND_FAILED, "send_failed")):
+        for word, event in ((layout.PUBLISHED, "sent"), (layout.SEND_FAILED, "send_failed")):
             at = _having(word, self._of_sends)
             self._event(event, at)
-            if word == record.PUBLISHED:
-                self._stage("publish", at, record.SENT, record.PUBLISHED)
-        self._stage("generator_lag", _having(record.SENT, self._of_sends), record.PLANNED, record.SENT)
+            if word == layout.PUBLISHED:
+                self._stage("publish", at, layout.SENT, layout.PUBLISHED)
+        self._stage("generator_lag", _having(layout.SENT, self._of_sends), layout.PLANNED, layout.SENT)
 
     def count_runs(self) -> None:
         bits = self._of_runs
-        received, acked = _having(record.RECEIVED, bits), _having(record.ACKED, bits)
+        received, acked = _having(layout.RECEIVED, bits), _having(layout.ACKED, bits)
         self._event("received", received)
-        self._event("started", _having(record.STARTED, bits))
+        self._event("started", _having(layout.STARTED, bits))
         self._event("acked", acked)
-        ended = _having(record.OUTCOME, bits)
-        outcome = self._rows[:, record.OUTCOME][ended].clip(0, 255)
+        ended = _having(layout.OUTCOME, bits)
+        outcome = self._rows[:, layout.OUTCOME][ended].clip(0, 255)
         self._events.append((_EVENT_OF_OUTCOME[outcome], self._series[ended]))
-        self._stage("runtime", _having(record.BODY_DONE, bits), record.STARTED, record.BODY_DONE)
+        self._stage("runtime", _having(layout.BODY_DONE, bits), layout.STARTED, layout.BODY_DONE)
         # STORED follows BODY_DONE in the same process, within one poll or two.
-        self._stage("result_write", _having(record.STORED, bits), record.BODY_DONE, record.STORED)
-        self._stage("ack", acked, record.RECEIVED, record.ACKED)
+        self._stage("result_write", _having(layout.STORED, bits), layout.BODY_DONE, layout.STORED)
+        self._stage("ack", acked, layout.RECEIVED, layout.ACKED)
 
     def join(self, window: Window) -> None:
         """Put what is new into the window, and tell the waits whose both ends are known now."""
-        sent = _having(record.SENT, self._of_sends)
+        sent = _having(layout.SENT, self._of_sends)
         ran = ((self._of_runs & _RUN_JOIN_BITS) != 0).nonzero()[0]
         if not len(sent) and not len(ran):
             return
@@ -123,9 +123,9 @@ class _New:
 
     def _put_sent(self, sent: Ints, places: Ints, window: Window) -> None:
         rows = self._rows[sent]
-        planned = rows[:, record.PLANNED]
-        window.values[places, SENT] = rows[:, record.SENT]
-        window.values[places, ORIGIN] = np.where(planned != 0, planned, rows[:, record.SENT])
+        planned = rows[:, layout.PLANNED]
+        window.values[places, SENT] = rows[:, layout.SENT]
+        window.values[places, ORIGIN] = np.where(planned != 0, planned, rows[:, layout.SENT])
         again = ((rows[:, 4] >> 48) & 0xFF != 0).nonzero()[0]
         if again.size:
             first = window.values[window.find(hash_ids(rows[again], first_attempt=True)), ORIGIN]
@@ -139,7 +139,7 @@ class _New:
             window.values[:, column][places[has]] = self._rows[:, word][ran[has]]
         window.values[:, SERIES][places] = self._series[ran]
         # A task that will be tried again has not reached its end.
-        retried = self._rows[:, record.OUTCOME][ran] == OUTCOME_CODE["retried"]
+        retried = self._rows[:, layout.OUTCOME][ran] == OUTCOME_CODE["retried"]
         window.values[places[retried], OBSERVED] |= _TOLD_END
 
     def _tell_waits(self, window: Window, places: Ints) -> None:
@@ -177,7 +177,7 @@ def _state(rows: Ints, until: int) -> Bits:
     """
     stamps = rows[:, WORDS_SEEN_AS_BITS]
     happened = (stamps != 0) & (stamps <= until)
-    happened[:, -1] &= rows[:, record.FINISHED] <= until  # the outcome carries no time of its own
+    happened[:, -1] &= rows[:, layout.FINISHED] <= until  # the outcome carries no time of its own
     state: Bits = np.bitwise_or.reduce(happened * _BIT_OF_STAMP, axis=1)
     return state
 
@@ -186,7 +186,7 @@ def _done(state: Bits, sends: Mask, batch: Batch, window: Window) -> Mask:
     """Return which slots cannot change any more, as far as the tally cares."""
     settled = state & SETTLED != 0
     finished = state & FINISHED_BIT != 0
-    without_finish = batch.rows[:, record.OUTCOME] >= FIRST_WITHOUT_FINISH
+    without_finish = batch.rows[:, layout.OUTCOME] >= FIRST_WITHOUT_FINISH
     done: Mask = settled & (finished | without_finish)
     done |= finished & (state & RECEIVED_BIT == 0)  # a pool process: the main one settles with the broker
     # The main process beside a pool: its slot is done when the pool process has finished the task.
@@ -194,5 +194,5 @@ def _done(state: Bits, sends: Mask, batch: Batch, window: Window) -> Mask:
     if elsewhere.size:
         done[elsewhere] = window.values[window.find(batch.keys[elsewhere]), FINISHED] != 0
     if sends.any():
-        done[sends] = (state & (_bit(record.PUBLISHED) | _bit(record.SEND_FAILED)) != 0)[sends]
+        done[sends] = (state & (_bit(layout.PUBLISHED) | _bit(layout.SEND_FAILED)) != 0)[sends]
     return done

@@ -15,7 +15,7 @@ from exporter.digest import digest, is_send, open_tasks
 from exporter.segment import Batch, DamageError, Segment, join
 from exporter.tally import Tally
 from exporter.window import Window
-from rig.ledger import record
+from rig.ledger import layout
 
 BATCH: Final = 16384  # new slots digested at a time: bounds memory when a backlog of segments is found
 KEEP: Final = "KEEP"  # a file of this name in a directory: remove no segment from it
@@ -119,10 +119,10 @@ class Follower:
         self._workers &= self.hosts.keys()
 
     def _scan(self) -> None:
-        found = {path for path in self._directory.rglob("*.*") if path.suffix in (record.SUFFIX, record.STOPPED_SUFFIX)}
+        found = {path for path in self._directory.rglob("*.*") if path.suffix in (layout.SUFFIX, layout.STOPPED_SUFFIX)}
         self._left &= found
         for path in sorted(found - self._left - self.segments.keys()):
-            if path.suffix == record.STOPPED_SUFFIX:
+            if path.suffix == layout.STOPPED_SUFFIX:
                 self._leave(path, "recording stopped", "a process found no room for a segment; its tasks are missing")
                 continue
             try:

@@ -14,10 +14,10 @@ import numpy as np
 
 from exporter.tally import Index, Ints, Series, Tally
 from exporter.window import Keys, hash_ids
-from rig.ledger import header, record, sound
+from rig.ledger import header, layout, sound
 from rig.ledger.header import DamageError
 
-TYPE_BYTE = record.ID_BYTES + 3  # of a slot: written last when a slot is claimed
+TYPE_BYTE = layout.ID_BYTES + 3  # of a slot: written last when a slot is claimed
 WORDS_SEEN_AS_BITS = slice(5, 13)  # bit n of a slot's state stands for word 5 + n
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -84,7 +84,7 @@ class Segment:
     @property
     def closed(self) -> bool:
         """Whether the writer claims no more slots here; it may still stamp those that it has."""
-        return self._mapped[record.STATE_OFFSET] == record.STATE_CLOSED
+        return self._mapped[layout.STATE_OFFSET] == layout.STATE_CLOSED
 
     @property
     def finished(self) -> bool:
@@ -140,17 +140,17 @@ class Segment:
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
-        if size < record.HEADER_BYTES:
-            raise DamageError(size, f"truncated in its header: {size} bytes of {record.HEADER_BYTES}")
+        if size < layout.HEADER_BYTES:
+            raise DamageError(size, f"truncated in its header: {size} bytes of {layout.HEADER_BYTES}")
         self._mapped = mmap.mmap(self._file.fileno(), size, prot=mmap.PROT_READ)
         expected = self._header().file_bytes
         if size != expected:
             raise DamageError(min(size, expected), f"{size} bytes, where its header says {expected}")
-        self._slots: Ints = np.frombuffer(self._mapped, "<i8", offset=record.HEADER_BYTES).reshape(
-            -1, record.SLOT_WORDS
+        self._slots: Ints = np.frombuffer(self._mapped, "<i8", offset=layout.HEADER_BYTES).reshape(
+            -1, layout.SLOT_WORDS
         )
-        octets = np.frombuffer(self._mapped, np.uint8, offset=record.HEADER_BYTES)
-        self._types = octets[TYPE_BYTE :: record.SLOT_BYTES]
+        octets = np.frombuffer(self._mapped, np.uint8, offset=layout.HEADER_BYTES)
+        self._types = octets[TYPE_BYTE :: layout.SLOT_BYTES]
 
     def _read_header(self) -> None:
         """Read labels and kinds; kinds are appended while the segment is written."""
@@ -161,7 +161,7 @@ class Segment:
         self._series = np.array([self._tally.index(one) for one in series], np.int32)
 
     def _header(self) -> header.Header:
-        return header.parse(self._mapped[: record.HEADER_BYTES])
+        return header.parse(self._mapped[: layout.HEADER_BYTES])
 
     def _end_of_dead(self, claimed: Mask) -> int:
         """Count the slots up to the last claimed one, and the holes that a killed writer left among them."""
@@ -185,13 +185,13 @@ class Segment:
             slots=np.arange(start, start + len(rows), dtype=np.int32), rows=rows, state=self._counted_before(rows),
             keys=hash_ids(rows), series=self._series[np.where(unsound, 0, kind)],
         )  # fmt: skip
-        self.is_worker |= bool((record_type == record.RUN).any())
+        self.is_worker |= bool((record_type == layout.RUN).any())
         return batch.where(~unsound) if unsound.any() else batch
 
     def _note(self, problem: str, slots: Ints) -> None:
         if slots.size:
             self.problems[problem] += len(slots)
-            self.first.setdefault(problem, record.HEADER_BYTES + int(slots[0]) * record.SLOT_BYTES)
+            self.first.setdefault(problem, layout.HEADER_BYTES + int(slots[0]) * layout.SLOT_BYTES)
 
     def _counted_before(self, rows: Ints) -> Bits:
         """Return what an earlier follower has counted of each slot."""
@@ -199,7 +199,7 @@ class Segment:
             return np.zeros(len(rows), np.uint8)
         stamps = rows[:, WORDS_SEEN_AS_BITS].copy()
         # An outcome carries no time of its own: it is as old as FINISHED, or else as the slot's latest stamp.
-        finished = rows[:, record.FINISHED]
+        finished = rows[:, layout.FINISHED]
         outcome_ns = np.where(finished != 0, finished, stamps[:, :-1].max(axis=1))
         stamps[:, -1] = np.where(stamps[:, -1] != 0, outcome_ns, 0)
         counted = (stamps != 0) & (stamps <= self.counted_until)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rig.buckets import BOUNDS
-from rig.ledger import record
+from rig.ledger import layout
 
 Ints = npt.NDArray[np.int64]
 Index = npt.NDArray[np.int32]
 
 SENDER_EVENTS: Final = ("sent", "send_failed")
-WORKER_EVENTS: Final = ("received", "started", "acked", *record.OUTCOMES.values())
+WORKER_EVENTS: Final = ("received", "started", "acked", *layout.OUTCOMES.values())
 EVENTS: Final = (*SENDER_EVENTS, *WORKER_EVENTS)
 EVENT: Final = {name: index for index, name in enumerate(EVENTS)}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rig import dotenv
-from rig.experiment.cells import yaml
-from rig.stack import checks
 from rig.stack.compose import Compose
 from rig.stack.paths import Checkout
+from rig.testbed import health
+from rig.testbed.cells import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +28,8 @@ def test_no_service_of_a_topology_keeps_its_health_check(topology: str, tmp_path
     env = {**dotenv.read(ROOT / ".env"), "TOPOLOGY": topology}
     alone = Compose(project="unchecked", files=[file], env=env)
     overlay = tmp_path / "checks-off.yaml"
-    overlay.write_text(yaml(checks.switched_off(alone)))
+    overlay.write_text(yaml(health.switched_off(alone)))
     unchecked = replace(alone, files=[file, overlay])
     assert checked(alone) == set(alone.config()["services"])  # so the next line can fail
     assert checked(unchecked) == set()
-    assert checks.switched_off(unchecked) == {"services": {}}  # nor does the rig take any of them for one
+    assert health.switched_off(unchecked) == {"services": {}}  # nor does the rig take any of them for one

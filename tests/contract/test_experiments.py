@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.experiment.read_spec import load_experiment
+from rig.experiment.file.read import load_experiment
+from rig.experiment.file.spec import Experiment
 from rig.experiment.result import load_all
-from rig.experiment.spec import Experiment
 from rig.stack.paths import Checkout
 from tests.records import CURRENT, RECORDS, ROOT, record
 

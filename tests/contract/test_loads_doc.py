@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rig.load.read_arrivals import _KINDS
+from rig.load.schedule.read_arrivals import _KINDS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "loads.md").read_text()

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from rig.experiment import check, stats, windows
-from rig.experiment.record import FOREIGN_LIMIT
+from rig import stats
+from rig.experiment.file.spec import Experiment, Load
+from rig.experiment.judge import gate, windows
 from rig.experiment.result import load_all
 from rig.experiment.run import TOO_MUCH
 from rig.experiment.search import FLOOR, PROBES
-from rig.experiment.spec import Experiment, Kind, Load
-from rig.experiment.turn import WARM_TASKS
+from rig.experiment.station import WARM_TASKS
+from rig.experiment.turn import FOREIGN_LIMIT
 from rig.selfbench import truth
 from rig.stack.paths import Checkout
+from rig.testbed.variant import Kind
 from tests.records import CURRENT, ROOT, record
 
 PROSE = " ".join((ROOT / "docs" / "method.md").read_text().split())
@@ -40,9 +42,9 @@ SAID = [
     f"more than {windows.BUSY_LIMIT:.0%} of a core",
     f"more than {windows.LOOP_LAG_LIMIT_US / 1000:g} ms late at that percentile",
     f"more than {TOO_MUCH:.0%} of what the slowest cell drains in the warm-up",
-    f"the hypervisor gave more than {check.STOLEN_MOST:.0%} of it to others",
-    f"more than {check.CLOCK_LIMIT_MS:g} ms apart",
-    f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
+    f"the hypervisor gave more than {gate.STOLEN_MOST:.0%} of it to others",
+    f"more than {gate.CLOCK_LIMIT_MS:g} ms apart",
+    f"(at {gate.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
     f"an interval of {truth.SURE:.1%} does not hold the truth",
 ]
 

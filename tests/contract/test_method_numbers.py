@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rig.experiment import cautions, check, stats, windows
+from rig import stats
+from rig.experiment.file.spec import ALLOWED, Load
+from rig.experiment.judge import cautions, gate, windows
+from rig.experiment.judge.verdict import EXIT_CODES, TRIAL_ROUNDS
 from rig.experiment.measure import BEYOND, WAKING, named
 from rig.experiment.plan import FEWEST_ROUNDS
-from rig.experiment.record import FOREIGN_LIMIT, UNEVEN_LIMIT
 from rig.experiment.run import IDLE_S, RATE_TURNS
-from rig.experiment.spec import ALLOWED, Kind, Load
-from rig.experiment.turn import POLL_S
-from rig.experiment.verdict import EXIT_CODES, TRIAL_ROUNDS
+from rig.experiment.station import POLL_S
+from rig.experiment.turn import FOREIGN_LIMIT, UNEVEN_LIMIT
 from rig.selfbench import known
+from rig.testbed.variant import Kind
 from tests.unit import simulated
 from tests.unit.simulated import NOISE, ROUNDS
 
@@ -46,7 +48,7 @@ SAID = [
     f"Above {FOREIGN_LIMIT:.0%} of the machine in any phase",
     f"more than {UNEVEN_LIMIT:.0%} of the machine between the turns of a round",
     f"the file may `allow`: {', '.join(ALLOWED)}",
-    f"(at {check.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
+    f"(at {gate.CONTROL_CONFIDENCE:.1%}, so that chance strikes out one row in a thousand)",
     f"{stats.t_quantile(0.975, 1):.1f} standard errors with two runs, {stats.t_quantile(0.975, 2):.1f} with three and "
     f"{stats.t_quantile(0.975, 3):.1f} with four",
     f"move the true ratio by {simulated.BETWEEN_RUNS:.0%}",

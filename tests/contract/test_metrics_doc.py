@@ -17,16 +17,16 @@ PROCESS = {"rig_exporter_process_cpu_seconds_total", "rig_exporter_process_resid
 
 
 def locust_declared() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Read `DECLARED` of rig/load/metrics.py without importing it: Locust's import patches the whole process."""
+    """Read `DECLARED` of rig/load/users/metrics.py without importing it: Locust's import patches the whole process."""
     values: dict[str, object] = {}
-    for node in ast.parse((ROOT / "rig/load/metrics.py").read_text()).body:
+    for node in ast.parse((ROOT / "rig/load/users/metrics.py").read_text()).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             if node.target.id == "LABELS":
                 values["LABELS"] = ast.literal_eval(node.value)
             if node.target.id == "DECLARED":
                 code = compile(ast.Expression(node.value), "DECLARED", "eval")
                 return {name: entry[:2] for name, entry in eval(code, values).items()}  # noqa: S307 - our own literal
-    pytest.fail("rig/load/metrics.py has no DECLARED")
+    pytest.fail("rig/load/users/metrics.py has no DECLARED")
 
 
 CODE = {metric.name: (metric.kind, metric.labels) for metric in declared()} | locust_declared()

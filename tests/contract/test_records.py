@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.experiment.environment import MEASURING_CODE, measuring_code
-from rig.experiment.record import ENGINE
 from rig.experiment.result import FILE
+from rig.experiment.turn import ENGINE
+from rig.testbed.environment import MEASURING_CODE, measuring_code
 from tests.records import FOLDER, ROOT, RUNS, called
 
 SAME = FOLDER / "same-numbers.txt"
@@ -34,7 +34,7 @@ def test_code_that_decides_numbers_has_not_changed_since(run: Path) -> None:
     measured = json.loads((run / FILE).read_text()).get("environment", {}).get(MEASURING_CODE, "unknown")
     assert measured == NOW or NOW in excused(SAME.read_text()), (
         f"measured by code {measured}, and this is {NOW}. If a number may have moved: raise ENGINE in "
-        f"rig/experiment/record.py and measure again ({AGAIN}). If none can have: add a line to "
+        f"rig/experiment/turn.py and measure again ({AGAIN}). If none can have: add a line to "
         f"{SAME.relative_to(ROOT)} that begins with {NOW} and says why"
     )
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rig.ledger.layout import OUTCOMES
 from rig.ledger.parquet import write
 from rig.ledger.reader import read_ledger
-from rig.ledger.record import OUTCOMES
 from rig.ledger.schema import CLOCK_OFFSET, SCHEMA, WORDS
 from rig.selfbench import synthetic
 

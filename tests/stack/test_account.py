@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.account import Account, account
 from rig.ledger.reader import RUN_SLOT, SLOT, Segment, as_slots, as_words, read_ledger
 from rig.ledger.tasks import Tasks, build
@@ -49,14 +49,14 @@ def ended(directory: Path) -> Iterator[tuple[Segment, int, np.ndarray]]:
         kinds = [number for number, (name, _) in enumerate(segment.kinds) if name == "app.noop"]
         slots = as_slots(as_words(segment.slots), RUN_SLOT)
         for place in (
-            np.isin(slots["kind"], kinds) & (slots["type"] == record.RUN) & (slots["finished"] != 0)
+            np.isin(slots["kind"], kinds) & (slots["type"] == layout.RUN) & (slots["finished"] != 0)
         ).nonzero()[0]:
             yield segment, int(place), slots[place : place + 1].copy()
 
 
 def put(path: Path, place: int, slot: np.ndarray) -> None:
     with path.open("r+b") as file:
-        file.seek(record.HEADER_BYTES + place * record.SLOT_BYTES)
+        file.seek(layout.HEADER_BYTES + place * layout.SLOT_BYTES)
         file.write(slot.tobytes())
 
 
@@ -82,12 +82,12 @@ def test_one_start_record_twice_is_one_task_duplicated(copy: Path) -> None:
 
 
 def capacity(segment: Segment) -> int:
-    return (segment.path.stat().st_size - record.HEADER_BYTES) // SLOT.itemsize
+    return (segment.path.stat().st_size - layout.HEADER_BYTES) // SLOT.itemsize
 
 
 def test_a_torn_segment_is_named_with_its_offset_and_nothing_is_believed(copy: Path, tmp_path: Path) -> None:
     segment, place, _ = next(ended(copy))
-    cut = record.HEADER_BYTES + place * record.SLOT_BYTES + 60  # in the middle of a slot that was in use
+    cut = layout.HEADER_BYTES + place * layout.SLOT_BYTES + 60  # in the middle of a slot that was in use
     with segment.path.open("r+b") as file:
         file.truncate(cut)
     said = subprocess.run(

@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rig.experiment import check, result
+from rig.experiment import result
+from rig.experiment.judge import gate
 from tests.stack.conftest import BIN, ROOT, wait_until
 
 # Small, so that it takes a minute; how fast a machine is decides nothing here.
@@ -133,7 +134,7 @@ def test_all_witnesses_agree_on_every_task_and_nothing_is_left(file: Path, tmp_p
         assert account["executed"] == account["confirmed"] == account["sent"] > 2 * 400, cell
         assert not any(account[what] for what in ("lost", "duplicated", "unexpected", "failed", "invalid")), account
         assert set(seen.counts[cell].values()) == {account["sent"], 0}
-        assert seen.counts[cell][check.LEFT] == 0
+        assert seen.counts[cell][gate.LEFT] == 0
     assert {turn.round for turn in seen.turns} >= {0, 1, 2}  # a round that others disturb is taken again
     assert sent_by_cell(directory / "tasks.parquet") == {cell: each["sent"] for cell, each in seen.accounts.items()}
     assert (directory / "report.md").read_text().startswith("# small: ")
@@ -176,7 +177,7 @@ def test_topologies_queues_workers_and_ways_to_send_side_by_side(tmp_path: Path)
         assert account["executed"] == account["confirmed"] == account["sent"] > 2 * 300, cell
         assert not any(account[what] for what in ("lost", "duplicated", "unexpected", "failed", "invalid")), account
     for counts in seen.counts.values():
-        assert counts[check.IN_LEDGER] == counts[check.BY_LOCUST] == counts[check.BY_BROKER] > 0
+        assert counts[gate.IN_LEDGER] == counts[gate.BY_LOCUST] == counts[gate.BY_BROKER] > 0
     assert went(directory) == {
         ("shared", "app.noop", "bench.c0"), ("shared", "app.sleep", "bench.c0"),
         ("split", "app.noop", "bench.c1.quick"), ("split", "app.sleep", "bench.c1.slow"),

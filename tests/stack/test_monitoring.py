@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rig.ledger import record
+from rig.ledger import layout
 from tests.stack.conftest import ROOT, TOPOLOGIES, Stack, wait_until
 
 sys.path.insert(0, str(ROOT / "tests/contract"))
@@ -102,7 +102,7 @@ def test_prometheus_answers_every_panel(stack: Stack) -> None:
 
 def test_an_exporter_that_is_killed_under_load_loses_no_count_and_counts_nothing_twice(stack: Stack) -> None:
     def agree() -> bool:
-        executed = int((stack.tasks().outcome == record.OUTCOME_CODE["succeeded"]).sum())
+        executed = int((stack.tasks().outcome == layout.OUTCOME_CODE["succeeded"]).sum())
         exported = stack.query("sum(celery_task_succeeded_total)")
         return list(exported.values()) == [executed]
 

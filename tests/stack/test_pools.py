@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.account import account
 from rig.ledger.reader import Segment, as_words, read_ledger
 from rig.ledger.tasks import Tasks, build
@@ -57,7 +57,7 @@ def rows_of(tasks: Tasks) -> Counter[Row]:
     return Counter(
         (
             tasks.kinds[tasks.kind[index]][0],
-            record.OUTCOMES.get(int(tasks.outcome[index])),
+            layout.OUTCOMES.get(int(tasks.outcome[index])),
             int(tasks.sends[index]),
             "".join(letter for stamp, letter in STAMPS.items() if getattr(tasks, stamp)[index]),
         )
@@ -110,7 +110,7 @@ def test_the_ledger_has_the_exact_rows(stack: Stack, pool: str, late: bool, tmp_
 
 def rejections(segment: Segment) -> int:
     slots = segment.slots
-    return int((as_words(slots)[slots["type"] == record.RUN, record.REJECTED] > 0).sum())
+    return int((as_words(slots)[slots["type"] == layout.RUN, layout.REJECTED] > 0).sum())
 
 
 def assert_compiled(container: str) -> None:

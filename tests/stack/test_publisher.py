@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from rig.load.calls import APPLY_ASYNC, CALLS, SEND_TASK
+from rig.load.send.calls import APPLY_ASYNC, CALLS, SEND_TASK
 from tests.stack.conftest import Stack
 from tests.stack.test_topologies import redis_cli
 

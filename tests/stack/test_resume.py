@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.experiment import check, result
+from rig.experiment import result
+from rig.experiment.judge import gate
 from rig.ledger.account import account
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
@@ -53,7 +54,7 @@ def test_a_run_that_is_killed_in_mid_turn_is_continued_without_a_loss(tmp_path: 
     directory = killed_in_its_second_round(file, tmp_path / "runs")
     project = project_of(directory)
     assert left_behind(project)
-    assert check.check(result.load(directory))[0].reason.endswith(" of 2 rounds: rig was killed")
+    assert gate.check(result.load(directory))[0].reason.endswith(" of 2 rounds: rig was killed")
 
     again = rig("run", "--resume", str(directory))
     # 3 is a machine that others disturb: the account below holds all the same.
@@ -64,9 +65,9 @@ def test_a_run_that_is_killed_in_mid_turn_is_continued_without_a_loss(tmp_path: 
     seen = result.load(directory)
     assert seen.all_rounds[:2] == [1, 2]  # one that others disturb is taken again
     assert not seen.interrupted
-    (life,) = seen.earlier
+    (session,) = seen.earlier
     for cell, drawn in seen.accounts.items():
-        assert drawn["executed"] == drawn["confirmed"] == drawn["sent"] > life.accounts[cell]["sent"] > 0, cell
+        assert drawn["executed"] == drawn["confirmed"] == drawn["sent"] > session.accounts[cell]["sent"] > 0, cell
         assert not any(drawn[what] for what in ("lost", "duplicated", "unexpected", "failed", "invalid")), drawn
     for scope, counts in seen.counts.items():
         assert len(set(counts.values()) - {0}) == 1, (scope, counts)
@@ -75,9 +76,9 @@ def test_a_run_that_is_killed_in_mid_turn_is_continued_without_a_loss(tmp_path: 
     for name in ("report.md", "verdict.json", "junit.xml", "shapes.json", "earlier-1"):
         assert (directory / name).exists(), again.stdout
 
-    # The first life's raw stamps know of more tasks than count: those of the turn in which it died.
+    # The first session's raw stamps know of more tasks than count: those of the turn in which it ended.
     first = read_ledger(directory / "earlier-1" / "ledger" / "stored")
-    assert account(build(first), first).sent > life.accounts["stored"]["sent"]
+    assert account(build(first), first).sent > session.accounts["stored"]["sent"]
 
     refused = rig("run", "--resume", str(directory))
     assert (refused.returncode, refused.stdout.splitlines()[-1:]) == (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.account import account
 from rig.ledger.tasks import Tasks
 from tests.stack.conftest import TOPOLOGIES, Stack, locust_requests, wait_until
@@ -27,7 +27,7 @@ def test_a_canary_ran_on_every_queue_before_up_came_back(stack: Stack) -> None:
     done = {
         tasks.kinds[kind][1]
         for kind, outcome in zip(tasks.kind, tasks.outcome, strict=True)
-        if tasks.kinds[kind][0] == "app.canary" and record.OUTCOMES.get(int(outcome)) == "succeeded"
+        if tasks.kinds[kind][0] == "app.canary" and layout.OUTCOMES.get(int(outcome)) == "succeeded"
     }
     assert done == QUEUES
     status = stack.rig("status")
@@ -105,7 +105,7 @@ def sent_by_queue(tasks: Tasks) -> Counter[str]:
 
 
 def succeeded_by_queue(tasks: Tasks) -> Counter[str]:
-    return by_queue(tasks, tasks.outcome == record.OUTCOME_CODE["succeeded"])
+    return by_queue(tasks, tasks.outcome == layout.OUTCOME_CODE["succeeded"])
 
 
 def by_queue(tasks: Tasks, which: Any) -> Counter[str]:

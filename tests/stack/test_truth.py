@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rig.experiment.file.read import load_experiment
+from rig.experiment.file.spec import CONTROL
 from rig.experiment.launch import launch
-from rig.experiment.read_spec import load_experiment
 from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL
 from rig.selfbench import known, truth
 from rig.stack import paths
 from tests.stack.conftest import ROOT

@@ -8,7 +8,7 @@ import pytest
 from topologies import RABBITMQ, REDIS
 
 from rig.errors import BadInput
-from rig.experiment.read_spec import load_experiment
+from rig.experiment.file.read import load_experiment
 
 TOPOLOGIES = {topology.name: topology for topology in (RABBITMQ, REDIS)}
 GOOD = """\

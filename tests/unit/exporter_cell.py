@@ -8,7 +8,7 @@ from typing import Any
 from exporter.follow import Follower
 from exporter.tally import EVENT, STAGE
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.writer import Slot, Writer
 
 MS = 1_000_000  # nanoseconds
@@ -37,17 +37,17 @@ class Cell:
 
     def send(self, number: int, *, retries: int = 0, name: str = "app.noop", queue: str = "short", **at: int) -> Slot:
         slot = self.sender.claim_send(task_id(number), self.sender.kind(name, queue), retries)
-        return stamp(slot, record.SEND_STAMPS, at)
+        return stamp(slot, layout.SEND_STAMPS, at)
 
     def receive(
         self, number: int, *, retries: int = 0, name: str = "app.noop", queue: str = "short", **at: int
     ) -> Slot:
         slot = self.main.claim_run(task_id(number), self.main.kind(name, queue), retries)
-        return stamp(slot, record.RUN_STAMPS, at)
+        return stamp(slot, layout.RUN_STAMPS, at)
 
     def run(self, number: int, *, retries: int = 0, name: str = "app.noop", queue: str = "short", **at: Any) -> Slot:
         slot = self.pool.claim_run(task_id(number), self.pool.kind(name, queue), retries)
-        return stamp(slot, record.RUN_STAMPS, at)
+        return stamp(slot, layout.RUN_STAMPS, at)
 
     def whole_task(self, number: int, start: int = 1000 * MS) -> None:
         """All that a successful prefork task leaves: every stage takes a different number of milliseconds."""
@@ -67,18 +67,18 @@ def stamp(slot: Slot, words: dict[str, int], at: dict[str, Any]) -> Slot:
     """Write the stamps in the given order, as a process would; `outcome` by its name."""
     for name, value in at.items():
         if name == "outcome":
-            slot[0][slot[1] + record.OUTCOME] = record.OUTCOME_CODE[value]
+            slot[0][slot[1] + layout.OUTCOME] = layout.OUTCOME_CODE[value]
         else:
             slot[0][slot[1] + words[name]] = value
     return slot
 
 
 def stamp_run(slot: Slot, **at: Any) -> Slot:
-    return stamp(slot, record.RUN_STAMPS, at)
+    return stamp(slot, layout.RUN_STAMPS, at)
 
 
 def stamp_send(slot: Slot, **at: Any) -> Slot:
-    return stamp(slot, record.SEND_STAMPS, at)
+    return stamp(slot, layout.SEND_STAMPS, at)
 
 
 def events(follower: Follower) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from locust_process import Locust
 
-TURNS = ("-f", "rig/load/turns.py")
+TURNS = ("-f", "rig/load/generator/server.py")
 CLOSED = {"kind": "closed", "count": 50}
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from rig.experiment import check
 from rig.experiment.costs import BATCH_SUFFIX
+from rig.experiment.file.spec import CONTROL, Expectation, Experiment, Load, differing
+from rig.experiment.judge import gate
 from rig.experiment.plan import schedule
-from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, OTHER, PACED, PARTS, Phase, Turn
 from rig.experiment.result import Result
-from rig.experiment.spec import CONTROL, Expectation, Experiment, Kind, Load, Variant, differing
+from rig.experiment.turn import BACKLOG, COMPONENTS, DRAIN, OTHER, PACED, PARTS, Phase, Turn
+from rig.testbed.variant import Kind, Variant
 
 # Costs are in µs a task; a turn has them as CPU time of its phases, so that they are derived as those of a real one.
 PACED_COSTS = {"publisher": 600.0, "broker": 450.0, "worker": 1200.0, "results": 180.0, OTHER: 90.0}
@@ -39,7 +40,7 @@ ACCOUNT = {
     "stalled": [], "duplicated": [], "extra_starts": 0, "unexpected": [], "foreign": 0, "invalid": [],
 }  # fmt: skip
 ANSWER = {"sent": 500, "published": 500, "unsent": 0, "problems": [], "locust": {"requests": 500, "failures": 0}}
-COUNTS = {check.IN_LEDGER: 12000, check.BY_LOCUST: 12000, check.BY_BROKER: 12000, check.LEFT: 0}
+COUNTS = {gate.IN_LEDGER: 12000, gate.BY_LOCUST: 12000, gate.BY_BROKER: 12000, gate.LEFT: 0}
 CELLS = {"stored": "stored", "ignored": "ignored", CONTROL: "stored"}
 ENVIRONMENT = {"cpu": "AMD EPYC", "cores": 2, "versions": {"Celery": "5.7.0", "RabbitMQ": "4.0.5"}}
 

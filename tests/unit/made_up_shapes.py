@@ -8,12 +8,13 @@ from dataclasses import replace
 import made_up
 import numpy as np
 
+from rig.experiment.distributions import POINTS, STAGES, Flow, Latency, Shapes, StageMeans
+from rig.experiment.file.spec import CONTROL, Load, differing
 from rig.experiment.measure import measures
 from rig.experiment.plan import schedule
-from rig.experiment.record import BACKLOG, DRAIN, PACED, Phase, Turn
 from rig.experiment.result import Result
-from rig.experiment.shapes import POINTS, STAGES, Flow, Latency, Shapes, Stack
-from rig.experiment.spec import CONTROL, Kind, Load, Variant, differing
+from rig.experiment.turn import BACKLOG, DRAIN, PACED, Phase, Turn
+from rig.testbed.variant import Kind, Variant
 
 BIN_S = 0.1
 S = 1_000_000_000
@@ -82,10 +83,10 @@ def _latency(slow: float, count: int) -> Latency:
     return Latency(count=count, ms=ms, most_ms=round(most, 3), tail=count // 100, worst_round=3, worst_share=0.31)
 
 
-def _stack(slow: float, count: int) -> Stack:
+def _stack(slow: float, count: int) -> StageMeans:
     means = (60, 320, 410, 150, 90, 280, 40)
     us = {stage: round(slow * mean, 1) for stage, mean in zip(STAGES, means, strict=True)}
-    return Stack(count=count, partial=0, us=us, median_us=1100 * slow)
+    return StageMeans(count=count, partial=0, us=us, median_us=1100 * slow)
 
 
 def _flow(turn: Turn) -> Flow:

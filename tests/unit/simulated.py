@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rig.experiment import stats
-from rig.experiment.cautions import FEW_ROUNDS
-from rig.experiment.compare import judged_logs
+from rig import stats
+from rig.experiment.file.spec import CONTROL, Experiment
+from rig.experiment.judge.cautions import FEW_ROUNDS
+from rig.experiment.judge.ratios import judged_logs
 from rig.experiment.plan import may_stop, schedule
-from rig.experiment.record import ENGINE
 from rig.experiment.result import FILE, Result, load
-from rig.experiment.spec import CONTROL, Experiment
+from rig.experiment.turn import ENGINE
 
 Logs = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import made_up
 
-from rig.experiment.record import PACED, Phase, Turn
 from rig.experiment.result import Result
+from rig.experiment.turn import PACED, Phase, Turn
 
 Change = Callable[[Turn], Turn]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import Tasks, build
 from rig.ledger.writer import Writer
@@ -32,8 +32,8 @@ class Stamped:
         ids = [make() for _ in times]
         for task_id, at in zip(ids, times, strict=True):
             words, base = self.generator.claim_send(task_id, kind)
-            words[base + record.SENT], words[base + record.PUBLISHED] = at, at + PUBLISHING
-            words[base + record.PLANNED] = at - LATE if planned else 0
+            words[base + layout.SENT], words[base + layout.PUBLISHED] = at, at + PUBLISHING
+            words[base + layout.PLANNED] = at - LATE if planned else 0
         return ids
 
     def finish(
@@ -43,15 +43,15 @@ class Stamped:
         kind = self.worker.kind("app.noop", "bench.c0")
         for task_id, at in zip(ids, ends, strict=True):
             words, base = self.worker.claim_run(task_id, kind)
-            words[base + record.STARTED], words[base + record.FINISHED] = at - took, at
-            words[base + record.STORED] = at if stored else 0
-            words[base + record.OUTCOME] = record.OUTCOME_CODE[outcome]
+            words[base + layout.STARTED], words[base + layout.FINISHED] = at - took, at
+            words[base + layout.STORED] = at if stored else 0
+            words[base + layout.OUTCOME] = layout.OUTCOME_CODE[outcome]
 
     def say(self, ids: Sequence[str], outcome: str) -> None:
         """Record deliveries that had an outcome and no execution: "unknown", "revoked"."""
         for task_id in ids:
             words, base = self.worker.claim_run(task_id, self.worker.kind("", "bench.c0"))
-            words[base + record.OUTCOME] = record.OUTCOME_CODE[outcome]
+            words[base + layout.OUTCOME] = layout.OUTCOME_CODE[outcome]
 
     def tasks(self) -> Tasks:
         """Return what the engine makes of it."""

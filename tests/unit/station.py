@@ -16,14 +16,15 @@ import made_up
 from stamped import Stamped
 from topologies import RABBITMQ
 
-from rig.experiment.bench import Running
-from rig.experiment.cells import Cell
-from rig.experiment.ended import Ended
-from rig.experiment.record import COMPONENTS
-from rig.experiment.spec import Kind, Load, Variant
-from rig.experiment.turn import Station
-from rig.experiment.watch import Watch
-from rig.stack.cgroups import Reading
+from rig.experiment.file.spec import Load
+from rig.experiment.station import Station
+from rig.experiment.turn import COMPONENTS
+from rig.testbed.cells import Cell
+from rig.testbed.cgroups import Reading
+from rig.testbed.containers import Running
+from rig.testbed.ended import Ended
+from rig.testbed.variant import Kind, Variant
+from rig.testbed.watch import Watch
 
 LOAD = Load(kinds=(Kind(task="app.noop"),), backlog=30, users=4, run_in=0.2, seconds=0.5)
 Said = tuple[int, Any]  # status and body of an answer

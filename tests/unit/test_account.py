@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.account import Account, account
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.ledger.writer import Slot, Writer
 
-SUCCEEDED = record.OUTCOME_CODE["succeeded"]
+SUCCEEDED = layout.OUTCOME_CODE["succeeded"]
 
 
 class Book:
@@ -32,25 +32,25 @@ class Book:
 
     def send(self, task_id: str, *at: int, retries: int = 0) -> Slot:
         slot = self.client.claim_send(task_id, self.client.kind("a", "q"), retries)
-        self.stamp(slot, *(at or (record.SENT, record.PUBLISHED)))
+        self.stamp(slot, *(at or (layout.SENT, layout.PUBLISHED)))
         return slot
 
     def receive(self, task_id: str, *at: int, outcome: int = 0) -> Slot:
         slot = self.main.claim_run(task_id, self.main.kind("a", "q"))
-        self.stamp(slot, record.RECEIVED, *at)
-        slot[0][slot[1] + record.OUTCOME] = outcome
+        self.stamp(slot, layout.RECEIVED, *at)
+        slot[0][slot[1] + layout.OUTCOME] = outcome
         return slot
 
     def execute(self, task_id: str, outcome: int = SUCCEEDED, retries: int = 0) -> Slot:
         slot = self.pool.claim_run(task_id, self.pool.kind("a", "q"), retries)
-        self.stamp(slot, record.STARTED, record.BODY_DONE)
-        slot[0][slot[1] + record.OUTCOME] = outcome
-        self.stamp(slot, record.FINISHED)
+        self.stamp(slot, layout.STARTED, layout.BODY_DONE)
+        slot[0][slot[1] + layout.OUTCOME] = outcome
+        self.stamp(slot, layout.FINISHED)
         return slot
 
     def whole(self, task_id: str) -> None:
         self.send(task_id)
-        self.receive(task_id, record.ACKED)
+        self.receive(task_id, layout.ACKED)
         self.execute(task_id)
 
     def account(self, **options: int) -> Account:
@@ -92,15 +92,15 @@ def test_one_broken_record_is_one_entry(
 
 
 def start_only(book: Book, task_id: str) -> None:
-    book.stamp(book.pool.claim_run(task_id, book.pool.kind("a", "q")), record.STARTED)
+    book.stamp(book.pool.claim_run(task_id, book.pool.kind("a", "q")), layout.STARTED)
 
 
 def test_deleting_one_end_record_is_one_loss(book: Book) -> None:
     slot = book.execute("ok-20")
     book.send("ok-20")
     assert book.account().lost == []
-    slot[0][slot[1] + record.FINISHED] = 0
-    slot[0][slot[1] + record.OUTCOME] = 0
+    slot[0][slot[1] + layout.FINISHED] = 0
+    slot[0][slot[1] + layout.OUTCOME] = 0
     assert book.account().lost == ["ok-20"]
 
 
@@ -117,7 +117,7 @@ def test_tasks_left_in_the_broker_are_stalled_and_not_lost(book: Book) -> None:
 
 def test_a_retry_explains_a_second_start_and_a_redelivery_does_not(book: Book) -> None:
     book.send("r")
-    book.execute("r", outcome=record.OUTCOME_CODE["retried"])
+    book.execute("r", outcome=layout.OUTCOME_CODE["retried"])
     book.send("r", retries=1)
     book.execute("r", retries=1)
     retried = book.account()
@@ -127,8 +127,8 @@ def test_a_retry_explains_a_second_start_and_a_redelivery_does_not(book: Book) -
 
 
 def test_a_send_that_raised_is_indeterminate_and_recovered_when_it_ran(book: Book) -> None:
-    book.send("gone", record.SENT, record.SEND_FAILED)
-    book.send("ran", record.SENT, record.SEND_FAILED)
+    book.send("gone", layout.SENT, layout.SEND_FAILED)
+    book.send("ran", layout.SENT, layout.SEND_FAILED)
     book.execute("ran")
     result = book.account()
     assert (result.indeterminate, result.recovered, result.lost) == (2, 1, [])
@@ -136,9 +136,9 @@ def test_a_send_that_raised_is_indeterminate_and_recovered_when_it_ran(book: Boo
 
 def test_an_expired_task_is_not_lost(book: Book) -> None:
     slot = book.send("dropped by the broker")
-    slot[0][slot[1] + record.EXPIRES] = book.now + 100
+    slot[0][slot[1] + layout.EXPIRES] = book.now + 100
     book.send("seen by the worker")
-    book.receive("seen by the worker", outcome=record.OUTCOME_CODE["expired"])
+    book.receive("seen by the worker", outcome=layout.OUTCOME_CODE["expired"])
     assert book.account(now_ns=book.now + 50).lost == ["dropped by the broker"]
     assert book.account(now_ns=book.now + 200).lost == []
     assert book.account(now_ns=book.now + 200).expired == 2
@@ -147,7 +147,7 @@ def test_an_expired_task_is_not_lost(book: Book) -> None:
 def test_a_torn_segment_makes_the_account_invalid(book: Book) -> None:
     path = next(path for path in book.directory.glob("pool-*.led"))
     with path.open("r+b") as file:
-        file.truncate(record.HEADER_BYTES + 5 * record.SLOT_BYTES + 17)
+        file.truncate(layout.HEADER_BYTES + 5 * layout.SLOT_BYTES + 17)
     torn = book.account()
     assert len(torn.invalid) == 1
     assert f"{path.name} at byte" in torn.invalid[0]
@@ -155,10 +155,10 @@ def test_a_torn_segment_makes_the_account_invalid(book: Book) -> None:
 
 def test_the_first_success_counts_when_a_task_ran_twice(book: Book) -> None:
     book.send("twice")
-    book.execute("twice", outcome=record.OUTCOME_CODE["failed"])
+    book.execute("twice", outcome=layout.OUTCOME_CODE["failed"])
     good = book.execute("twice")
     ledger = read_ledger(book.directory)
     tasks = build(ledger)
     row = int((tasks.id == b"twice").nonzero()[0][0])
-    assert int(tasks.finished[row]) == good[0][good[1] + record.FINISHED]
-    assert record.OUTCOMES[int(tasks.outcome[row])] == "succeeded"
+    assert int(tasks.finished[row]) == good[0][good[1] + layout.FINISHED]
+    assert layout.OUTCOMES[int(tasks.outcome[row])] == "succeeded"

@@ -13,8 +13,8 @@ from rig import cli
 from rig.commands import run as verb
 from rig.errors import BadInput, StackError
 from rig.experiment import attempts, result
+from rig.experiment.file.spec import Experiment
 from rig.experiment.result import Result
-from rig.experiment.spec import Experiment
 from rig.report import write
 from rig.stack.paths import Checkout
 

@@ -11,11 +11,11 @@ import pytest
 import spoiled
 
 from rig.experiment import ci
-from rig.experiment.check import check_all
-from rig.experiment.compare import Row, compare
+from rig.experiment.file.spec import Threshold
+from rig.experiment.judge.gate import check_all
+from rig.experiment.judge.ratios import Row, compare
+from rig.experiment.judge.verdict import Verdict, judge
 from rig.experiment.result import Result
-from rig.experiment.spec import Threshold
-from rig.experiment.verdict import Verdict, judge
 
 MISSED = Threshold(measure="worker_cpu", variant="ignored", at_most=0.5)
 KEPT = Threshold(measure="worker_cpu", variant="ignored", at_most=0.9)

@@ -1,4 +1,4 @@
-"""CPU a task, in both regimes, from phases of which everything is known."""
+"""CPU per task, in both regimes, from phases of which everything is known."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.experiment.costs import Idle, costs, idle_of
-from rig.experiment.record import BACKLOG, COMPONENTS, DRAIN, OTHER, PACED, PARTS, Phase, Turn
-from rig.experiment.spec import CONTROL
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.turn import BACKLOG, COMPONENTS, DRAIN, OTHER, PACED, PARTS, Phase, Turn
 
 IDLE_US = {"publisher": 900.0, "broker": 4000.0, "worker": 2500.0, "results": 700.0, OTHER: 9000.0}
 IDLE: Idle = {"before": {"stored": IDLE_US}, "after": {"stored": IDLE_US}}

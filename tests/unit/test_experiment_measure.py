@@ -17,8 +17,8 @@ from rig.experiment.measure import (
     named,
     pacing,
 )  # fmt: skip
-from rig.experiment.record import BACKLOG, PACED, WARM, post_number
-from rig.experiment.turn import paced_users
+from rig.experiment.station import paced_users
+from rig.experiment.turn import BACKLOG, PACED, WARM, post_number
 
 TURN = 5
 S = 1000 * MS

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.experiment.plan import may_stop, narrow_enough, schedule
-from rig.experiment.stats import Interval
+from rig.stats import Interval
 
 CELLS = ["stored", "ignored", "control"]
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.errors import BadInput
+from rig.experiment import distributions
 from rig.experiment import result as results
-from rig.experiment import shapes
 from rig.experiment.measure import named
 from rig.experiment.result import Result
-from rig.experiment.stats import Difference, Interval
 from rig.report import facts, lines, table
 from rig.report.write import conclude, write_report
+from rig.stats import Difference, Interval
 
 WORDS_OF_A_RATIO = re.compile(r"^\S+ \[\S+, \S+\]$")
 
@@ -40,7 +40,7 @@ def saved_series(directory: Path, runs: int = 3) -> None:
         own = directory / f"{results.SERIES}{number}"
         own.mkdir(parents=True)
         results.save(numbered, own)
-        shapes.save(made_up_shapes.shapes(numbered), own)
+        distributions.save(made_up_shapes.shapes(numbered), own)
 
 
 def test_a_result_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_report_puts_the_verdict_first_then_the_judged_row_then_costs_in_both_re
     write_report(tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# ignore_result: confirmed\n\n> Execution rate with “ignored” instead of “stored”, working")
-    places = [text.index(part) for part in ("| execution rate (tasks/s) |", "| CPU µs a task |", "## The rest")]
+    places = [text.index(part) for part in ("| execution rate (tasks/s) |", "| CPU µs per task |", "## The rest")]
     assert places == sorted(places)
     costs = next(line for line in text.splitlines() if line.startswith("| worker |"))
     assert len(costs.strip("|").split("|")) == 11
@@ -113,8 +113,8 @@ def test_sentence_carries_difference_interval_noise_floor_losses_limit_and_machi
 @pytest.mark.parametrize(
     ("measure", "said"),
     [
-        ("worker_cpu", "CPU a task, paced: worker with “ignored” instead of “stored”, at 550 tasks/s: 30% less"),
-        ("worker_cpu_batch", "CPU a task, batch: worker with “ignored” instead of “stored”, working off a batch: 45%"),
+        ("worker_cpu", "CPU per task, paced: worker with “ignored” instead of “stored”, at 550 tasks/s: 30% less"),
+        ("worker_cpu_batch", "CPU per task, batch: worker with “ignored” instead of “stored”, working off a batch:"),
         ("p50", "End to end, p50 of a typical round with “ignored” instead of “stored”, at 550 tasks/s: 30% shorter"),
     ],
 )
@@ -188,7 +188,7 @@ def test_rows_that_a_reason_touches_are_struck_out_and_the_others_are_not(tmp_pa
     report = write_report(tmp_path)
     assert report.verdict.word == "confirmed"
     summary, text = report.summary, (tmp_path / "report.md").read_text()
-    paced, batch = summary.split("CPU µs a task, ")[1:]
+    paced, batch = summary.split("CPU µs per task, ")[1:]
     assert paced.count("unusable") == 6
     assert "Unusable: ignored: the beginning of the paced window took 1.3 times" in paced
     assert "unusable" not in batch.partition("The report has besides")[0]
@@ -231,7 +231,7 @@ def test_each_variant_has_its_row_in_a_terminal_and_only_the_judged_one_its_cost
     names = ("one", "two", "three", "four", "five", "six", "seven")
     report = conclude(made_up_shapes.many(names, ("short", "long")))
     assert [label for label, _ in table.judged_lines(report)] == ["seven", *names[1:-1]]
-    assert report.summary.count("CPU µs a task") == 2
+    assert report.summary.count("CPU µs per task") == 2
     assert "costs of 5 more variants" in report.summary
     shown = [table.judged(report), *(table.cost_table(report, "seven", suffix) for suffix in ("", "_batch"))]
     for each in shown:

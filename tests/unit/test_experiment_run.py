@@ -14,15 +14,17 @@ import made_up
 import pytest
 import spoiled
 
-from rig.experiment import bench, check, result
+from rig.experiment import result
 from rig.experiment import run as running
-from rig.experiment.compare import compare, ratio_of
+from rig.experiment.judge import gate
+from rig.experiment.judge.ratios import compare, ratio_of
 from rig.experiment.progress import Progress
-from rig.experiment.record import PARTS, Turn
 from rig.experiment.result import Result
 from rig.experiment.run import RATE_TURNS, Run
-from rig.stack.cgroups import Reading
+from rig.experiment.turn import PARTS, Turn
 from rig.stack.paths import Checkout
+from rig.testbed import containers
+from rig.testbed.cgroups import Reading
 
 MADE = made_up.result(rounds=12)
 NAMES = list(MADE.cells)
@@ -64,7 +66,7 @@ def simulated(
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cores, and no containers to restart."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(bench, "restart", lambda _: None)
+    monkeypatch.setattr(containers, "restart", lambda _: None)
 
 
 def ended(run: Simulated) -> Result:
@@ -78,7 +80,7 @@ def test_a_run_ends_when_its_interval_is_narrow_and_says_so(tmp_path: Path, stop
     found = ended(simulated(tmp_path, stop_at=stop_at))
     assert len(found.whole_rounds) == rounds
     assert bool(found.stopped) == (rounds < 12)
-    assert check.check(found) == []
+    assert gate.check(found) == []
 
 
 def half_width(made: Result, rounds: int) -> float:
@@ -130,7 +132,7 @@ def test_a_disturbed_round_is_left_out_as_a_whole_and_its_order_taken_again_at_t
     assert [turn.round for turn in found.turns if turn.discarded] == [3, 3, 3]
     assert found.orders == [*MADE.orders, MADE.orders[2]]
     assert run.orders_begun[-1] == ("round 13/13", MADE.orders[2])
-    assert check.check(found) == []
+    assert gate.check(found) == []
 
 
 def test_an_uneven_load_spoils_a_round_and_an_even_one_as_large_does_not(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_rounds_are_taken_again_in_a_quarter_of_the_rounds_and_no_more(tmp_path:
     assert (len(found.whole_rounds), len(found.left_out)) == (10, 5)
     hopeless = ended(simulated(tmp_path, spoil=busy(*range(99))))
     assert (len(hopeless.whole_rounds), len(hopeless.left_out)) == (0, 15)
-    assert "15 of 15 rounds had to be left out" in check.check(hopeless)[0].reason
+    assert "15 of 15 rounds had to be left out" in gate.check(hopeless)[0].reason
 
 
 def test_what_was_measured_does_not_decide_whether_a_round_is_left_out(tmp_path: Path) -> None:
@@ -222,4 +224,4 @@ def test_a_run_with_a_round_to_take_again_does_not_stop_early(tmp_path: Path) ->
 def test_a_run_that_ends_before_a_round_was_taken_again_has_ended_before_its_time(tmp_path: Path) -> None:
     found = ended(simulated(tmp_path, spoil=busy(2)))
     killed = replace(found, turns=[turn for turn in found.turns if turn.round <= 12])
-    assert check.check(killed)[0].reason == "ended before its time, after 11 of 12 rounds: rig was killed"
+    assert gate.check(killed)[0].reason == "incomplete: stopped after 11 of 12 rounds (rig was killed)"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rig.experiment.file.spec import Goal
 from rig.experiment.measure import NO_WINDOW, Window
-from rig.experiment.record import PACED, post_number
 from rig.experiment.search import PROBES, highest, meets
-from rig.experiment.spec import Goal
-from rig.ledger import record
+from rig.experiment.turn import PACED, post_number
+from rig.ledger import layout
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import Tasks, build
 from rig.ledger.writer import Writer
@@ -54,14 +54,14 @@ def simulated(directory: Path, rate: float, seconds: float, *, late_ns: int = 0)
     for at in planned.tolist():
         task_id = make()
         words, base = generator.claim_send(task_id, send)
-        words[base + record.PLANNED] = at
-        words[base + record.SENT] = at + late_ns
-        words[base + record.PUBLISHED] = at + late_ns + 1
+        words[base + layout.PLANNED] = at
+        words[base + layout.SENT] = at + late_ns
+        words[base + layout.PUBLISHED] = at + late_ns + 1
         free = max(free, at + late_ns) + service
         words, base = worker.claim_run(task_id, run)
-        words[base + record.STARTED] = free - service
-        words[base + record.FINISHED] = free
-        words[base + record.OUTCOME] = record.OUTCOME_CODE["succeeded"]
+        words[base + layout.STARTED] = free - service
+        words[base + layout.FINISHED] = free
+        words[base + layout.OUTCOME] = layout.OUTCOME_CODE["succeeded"]
     generator.close()
     worker.close()
     return build(read_ledger(directory))

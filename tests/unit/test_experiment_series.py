@@ -11,10 +11,11 @@ import pytest
 
 from rig.errors import BadInput, StackError
 from rig.experiment import launch, result, series
+from rig.experiment.file.spec import differing
 from rig.experiment.result import Result, load_all
 from rig.experiment.series import independent, parse_sweep, swept
-from rig.experiment.spec import Variant, WorkerSpec, differing
 from rig.stack.paths import Checkout
+from rig.testbed.variant import Variant, WorkerSpec
 
 
 def test_a_sweep_is_every_combination_of_what_is_named() -> None:

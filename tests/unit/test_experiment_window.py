@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stamped import LATE, MS, PUBLISHING, Stamped
 
-from rig.experiment import stats
+from rig import stats
+from rig.experiment.file.spec import Load
 from rig.experiment.measure import BEYOND, Window, paced_values
-from rig.experiment.record import COMPONENTS, PACED, Phase, post_number
-from rig.experiment.spec import Kind, Load
-from rig.ledger import record
-from rig.load.order import sequence
+from rig.experiment.turn import COMPONENTS, PACED, Phase, post_number
+from rig.ledger import layout
+from rig.load.generator.order import sequence
+from rig.testbed.variant import Kind
 
 S = 1000 * MS
 TURN = 5
@@ -94,7 +95,7 @@ def test_publish_ms_is_of_sends_that_the_broker_confirmed(ledger: Stamped) -> No
     ledger.finish(ids, [at + 5 * MS for at in spread(40)])
     words, base = ledger.generator.segment.buffer, 16384
     for row in range(10):  # the first ten lack the stamp
-        at = base + row * 128 + 8 * record.PUBLISHED
+        at = base + row * 128 + 8 * layout.PUBLISHED
         words[at : at + 8] = bytes(8)
     assert paced_values(TURN, ledger.tasks(), ONE, 1, WINDOW, PHASE)["publish_ms"] == pytest.approx(PUBLISHING / MS)
 

@@ -11,7 +11,7 @@ import pytest
 from exporter.follow import Follower
 from exporter_cell import MS, Cell, events
 
-from rig.ledger import record
+from rig.ledger import layout
 
 TASKS, ROUNDS = 4000, 8
 SLOT = struct.Struct("<36sHBB11q")
@@ -35,7 +35,7 @@ def unpack_all(directory: Path) -> int:
     """Do the least that a per-slot Python loop can do: unpack each slot once, and count it under its kind."""
     kinds: dict[int, int] = {}
     for path in directory.glob("*.led"):
-        for slot in SLOT.iter_unpack(path.read_bytes()[record.HEADER_BYTES :]):
+        for slot in SLOT.iter_unpack(path.read_bytes()[layout.HEADER_BYTES :]):
             if not slot[3]:
                 break
             kinds[slot[1]] = kinds.get(slot[1], 0) + 1

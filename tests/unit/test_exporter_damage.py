@@ -6,7 +6,7 @@ import pytest
 from exporter.metrics import PROBLEM_KINDS
 from exporter_cell import ONE_TASK, Cell, events, read_to_the_end, segment_files, stamp_send, task_id
 
-from rig.ledger import record
+from rig.ledger import layout
 
 
 def test_a_slot_that_a_thread_fills_late_is_waited_for(cell: Cell) -> None:
@@ -17,7 +17,7 @@ def test_a_slot_that_a_thread_fills_late_is_waited_for(cell: Cell) -> None:
     assert events(cell.follower) == {"sent": 1}
     segment = cell.sender.segment
     kind = cell.sender.kind("app.noop", "short")
-    record.CLAIM.pack_into(segment.buffer, late[1] * 8, task_id(2).encode(), kind, 0, 1, 0)
+    layout.CLAIM.pack_into(segment.buffer, late[1] * 8, task_id(2).encode(), kind, 0, 1, 0)
     stamp_send(late, sent=1, published=2)
     cell.follower.poll()
     assert events(cell.follower) == {"sent": 3}
@@ -39,7 +39,7 @@ def test_impossible_slots_are_problems_and_not_counted(cell: Cell) -> None:
     slot = cell.send(1, sent=1, published=2)
     cell.send(2, sent=-5, published=2)
     words, base = cell.send(3, sent=1, published=2)
-    record.CLAIM.pack_into(words.obj, base * 8, task_id(3).encode(), 999, 0, record.SEND, 0)
+    layout.CLAIM.pack_into(words.obj, base * 8, task_id(3).encode(), 999, 0, layout.SEND, 0)
     cell.follower.poll()
     assert slot
     assert events(cell.follower) == {"sent": 1}
@@ -63,14 +63,14 @@ def test_a_truncated_segment_is_a_problem(cell: Cell) -> None:
     cell.close()
     victim = cell.directory / segment_files(cell.directory)[0]
     with victim.open("r+b") as file:
-        file.truncate(record.HEADER_BYTES + 128)
+        file.truncate(layout.HEADER_BYTES + 128)
     cell.follower.poll()
     assert cell.follower.problems == {"unreadable segment": 1}
     assert victim.exists()
 
 
 def test_a_process_that_stopped_recording_is_a_problem(cell: Cell) -> None:
-    (cell.directory / f"short-1{record.STOPPED_SUFFIX}").touch()
+    (cell.directory / f"short-1{layout.STOPPED_SUFFIX}").touch()
     for _ in range(2):
         cell.follower.poll()
     assert cell.follower.problems == {"recording stopped": 1}

@@ -23,7 +23,7 @@ from exporter_cell import (
     stamp_send,
 )
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.writer import Writer
 
 
@@ -104,7 +104,7 @@ def test_a_retried_task_ends_once_and_counts_from_its_first_send(cell: Cell) -> 
     assert durations(cell.follower)["end_to_end"] == (1, 100.0)
 
 
-@pytest.mark.parametrize("outcome", record.OUTCOMES.values())
+@pytest.mark.parametrize("outcome", layout.OUTCOMES.values())
 def test_every_outcome_is_counted_under_its_name(cell: Cell, outcome: str) -> None:
     cell.receive(1, received=1, outcome=outcome, acked=2)
     cell.follower.poll()

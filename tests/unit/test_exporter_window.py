@@ -11,14 +11,14 @@ import pytest
 from exporter.window import FINISHED, SENT, STARTED, WAYS, Window, hash_ids
 from exporter_cell import task_id
 
-from rig.ledger import record
+from rig.ledger import layout
 
 
 def slots_of(ids: list[str], retries: int = 0, kind: int = 1) -> np.ndarray:
-    raw = bytearray(len(ids) * record.SLOT_BYTES)
+    raw = bytearray(len(ids) * layout.SLOT_BYTES)
     for index, name in enumerate(ids):
-        record.CLAIM.pack_into(raw, index * record.SLOT_BYTES, name.encode(), kind, retries, record.RUN, 0)
-    return np.frombuffer(bytes(raw), "<i8").reshape(-1, record.SLOT_WORDS)
+        layout.CLAIM.pack_into(raw, index * layout.SLOT_BYTES, name.encode(), kind, retries, layout.RUN, 0)
+    return np.frombuffer(bytes(raw), "<i8").reshape(-1, layout.SLOT_WORDS)
 
 
 def test_ids_that_differ_in_one_digit_hash_apart_and_spread_evenly() -> None:

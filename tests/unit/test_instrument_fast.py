@@ -1,4 +1,4 @@
-"""The compiled wrappers: what C can do wrong and Python cannot. What they do is demanded by test_instrument_hot."""
+"""The compiled wrappers: what C can do wrong and Python cannot. What they do: test_instrument_hot_hooks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from celery.exceptions import Reject
 from kombu.message import Message
 
-from rig.instrument import hot, native, worker
+from rig.instrument import hot_hooks, native, worker
 from rig.instrument.running import Running
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.writer import Writer
 
 ID = "0b5e7c3a-6f1d-4a52-8000-000000000001"
@@ -42,9 +42,9 @@ class Held:
 
     def task(self, *, odd: bool) -> Callable[[], None]:
         """One task's way through all four wrappers; `odd`: by all the ways around the fast one."""
-        run = hot.stamp_body(self.run, self.running)
-        trace = hot.stamp_trace(lambda _, args, kwargs, __: run(*args, **kwargs), "t", self.writer, self.running)
-        ack = hot.stamp_ack(lambda *_, **__: None)
+        run = hot_hooks.stamp_body(self.run, self.running)
+        trace = hot_hooks.stamp_trace(lambda _, args, kwargs, __: run(*args, **kwargs), "t", self.writer, self.running)
+        ack = hot_hooks.stamp_ack(lambda *_, **__: None)
 
         def strategy(message: Any, *_: Any, **__: Any) -> None:
             ack(message)
@@ -52,7 +52,7 @@ class Held:
             with contextlib.suppress(Reject, KeyError):
                 trace(message.headers["id"], self.args, {}, request=self.request)
 
-        received = hot.stamp_received(strategy, "t", self.writer, self.running)
+        received = hot_hooks.stamp_received(strategy, "t", self.writer, self.running)
 
         def pass_through() -> None:
             received(self.kind(headers=self.headers, delivery_info=self.info), None, None, None, [])
@@ -72,7 +72,7 @@ class Held:
 
 @pytest.fixture(autouse=True)
 def _compiled(rig_fast: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot, "fast", rig_fast)
+    monkeypatch.setattr(hot_hooks, "fast", rig_fast)
 
 
 @pytest.mark.parametrize("roomy", [False, True])
@@ -118,12 +118,12 @@ def test_a_wrapper_in_a_cycle_is_collected(rig_fast: Any, through: str) -> None:
 
 @pytest.mark.parametrize("base", [-1, 1 << 70, 48 // 8, "0", None])
 def test_no_stamp_outside_of_its_segment(rig_fast: Any, base: Any) -> None:
-    beside = bytearray(record.SLOT_BYTES + 40)
+    beside = bytearray(layout.SLOT_BYTES + 40)
     words = memoryview(beside).cast("q")
     rig_fast.Acked(lambda _: None)(SimpleNamespace(rig_slot=(words, base)))
     assert not any(beside)
     rig_fast.Acked(lambda _: None)(SimpleNamespace(rig_slot=(words, 5)))
-    assert words[5 + record.ACKED] > 0
+    assert words[5 + layout.ACKED] > 0
 
 
 @pytest.mark.parametrize("words", [b"\0" * 256, memoryview(b"\0" * 256).cast("q"), memoryview(bytearray(256)), 7])
@@ -148,14 +148,14 @@ def test_a_wrapper_is_made_of_all_its_parts(rig_fast: Any, name: str, count: int
 
 
 def test_the_classes_of_messages_may_change_from_call_to_call(rig_fast: Any) -> None:
-    words = memoryview(bytearray(record.SLOT_BYTES)).cast("q")
+    words = memoryview(bytearray(layout.SLOT_BYTES)).cast("q")
     acked = rig_fast.Acked(lambda _: None)
     for kind in (Message, worker.roomy(Message), worker.roomy(Message), SimpleNamespace, object, Message):
-        message, words[record.ACKED] = kind(), 0
+        message, words[layout.ACKED] = kind(), 0
         if kind is not object:
             message.rig_slot = (words, 0)
         acked(message)
-        assert bool(words[record.ACKED]) is (kind is not object)
+        assert bool(words[layout.ACKED]) is (kind is not object)
 
 
 def test_it_is_used_only_if_it_is_of_this_version(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.parquet import write
 from rig.ledger.reader import read_ledger, read_segment
 from rig.ledger.writer import Writer, pack_id
@@ -22,7 +22,7 @@ ONE_EXAMPLE_AT_A_TIME = settings(max_examples=60, suppress_health_check=[HealthC
 
 
 def only_segment(directory: Path) -> Path:
-    (path,) = directory.glob("*" + record.SUFFIX)
+    (path,) = directory.glob("*" + layout.SUFFIX)
     return path
 
 
@@ -33,8 +33,8 @@ def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactor
     writer = Writer(directory, "short", "run-1", slots=8)
     for task_id, name, queue, retries, first, second in rows:
         words, base = writer.claim_run(task_id, writer.kind(name, queue), retries)
-        words[base + record.STARTED] = first
-        words[base + record.FINISHED] = second
+        words[base + layout.STARTED] = first
+        words[base + layout.FINISHED] = second
     ledger = read_ledger(directory)
     assert ledger.problems == []
     read = [
@@ -46,7 +46,7 @@ def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactor
 
 
 @ONE_EXAMPLE_AT_A_TIME
-@given(cut=st.integers(min_value=0, max_value=record.HEADER_BYTES + 8 * record.SLOT_BYTES - 1))
+@given(cut=st.integers(min_value=0, max_value=layout.HEADER_BYTES + 8 * layout.SLOT_BYTES - 1))
 def test_a_truncated_segment_is_reported_at_the_cut(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     directory = tmp_path_factory.mktemp("ledger")
     fill(directory, 8)
@@ -56,8 +56,8 @@ def test_a_truncated_segment_is_reported_at_the_cut(tmp_path_factory: pytest.Tem
     segment, problems = read_segment(path)
     assert [problem.offset for problem in problems] == [cut]
     assert "truncated" in problems[0].what
-    whole = max(0, cut - record.HEADER_BYTES) // record.SLOT_BYTES
-    assert segment is None if cut < record.HEADER_BYTES else len(segment.slots) == whole
+    whole = max(0, cut - layout.HEADER_BYTES) // layout.SLOT_BYTES
+    assert segment is None if cut < layout.HEADER_BYTES else len(segment.slots) == whole
 
 
 @ONE_EXAMPLE_AT_A_TIME
@@ -68,20 +68,20 @@ def test_a_zeroed_stretch_is_reported_slot_by_slot(
     directory = tmp_path_factory.mktemp("ledger")
     fill(directory, 8)
     last = min(index + length, 7)  # slot 7 stays, so that the hole lies before a used slot
-    overwrite(only_segment(directory), index, bytes((last - index) * record.SLOT_BYTES))
+    overwrite(only_segment(directory), index, bytes((last - index) * layout.SLOT_BYTES))
     _, problems = read_segment(only_segment(directory))
-    expected = [record.HEADER_BYTES + slot * record.SLOT_BYTES for slot in range(index, last)]
+    expected = [layout.HEADER_BYTES + slot * layout.SLOT_BYTES for slot in range(index, last)]
     assert [problem.offset for problem in problems] == expected
 
 
 @pytest.mark.parametrize(
     ("garbage", "what"),
     [
-        (record.CLAIM.pack(b"x", 99, 0, record.RUN, 0), "kind"),
-        (record.CLAIM.pack(b"x", 1, 0, 7, 0), "record type"),
-        (record.CLAIM.pack(b"", 1, 0, record.RUN, 0), "no task id"),
-        (record.CLAIM.pack(b"x", 1, 0, 0, 0), "without a claim"),
-        (record.CLAIM.pack(b"x", 1, 0, record.RUN, -5), "negative"),
+        (layout.CLAIM.pack(b"x", 99, 0, layout.RUN, 0), "kind"),
+        (layout.CLAIM.pack(b"x", 1, 0, 7, 0), "record type"),
+        (layout.CLAIM.pack(b"", 1, 0, layout.RUN, 0), "no task id"),
+        (layout.CLAIM.pack(b"x", 1, 0, 0, 0), "without a claim"),
+        (layout.CLAIM.pack(b"x", 1, 0, layout.RUN, -5), "negative"),
     ],
 )
 def test_a_slot_that_cannot_be_true_is_reported_and_left_out(tmp_path: Path, garbage: bytes, what: str) -> None:
@@ -90,7 +90,7 @@ def test_a_slot_that_cannot_be_true_is_reported_and_left_out(tmp_path: Path, gar
     segment, problems = read_segment(only_segment(tmp_path))
     assert segment is not None
     assert len(segment.slots) == 7
-    assert [problem.offset for problem in problems] == [record.HEADER_BYTES + 3 * record.SLOT_BYTES]
+    assert [problem.offset for problem in problems] == [layout.HEADER_BYTES + 3 * layout.SLOT_BYTES]
     assert what in problems[0].what
 
 
@@ -110,7 +110,7 @@ def test_any_name_that_a_message_can_have_makes_a_header_that_can_be_read(tmp_pa
 
 
 def test_a_foreign_file_is_no_segment(tmp_path: Path) -> None:
-    (tmp_path / "x.led").write_bytes(b"PK" + bytes(record.HEADER_BYTES))
+    (tmp_path / "x.led").write_bytes(b"PK" + bytes(layout.HEADER_BYTES))
     ledger = read_ledger(tmp_path)
     assert ledger.segments == []
     assert "not a ledger segment" in ledger.problems[0].what
@@ -126,7 +126,7 @@ def test_a_full_disk_stops_recording_and_not_the_task(
     writer = Writer(tmp_path, "short")
     for number in range(2000):
         words, base = writer.claim_run(f"id-{number}", writer.kind("a", "q"))
-        words[base + record.STARTED] = 1
+        words[base + layout.STARTED] = 1
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "RECORDING STOPPED" in lines[0]
@@ -154,7 +154,7 @@ def test_what_a_killed_process_and_its_forks_wrote_is_there(tmp_path: Path) -> N
     code = f"""
         import os, signal
         from pathlib import Path
-        from rig.ledger import record
+        from rig.ledger import layout
         from rig.ledger.writer import Writer
         writer = Writer(Path({str(tmp_path)!r}), "short")
         def write(name):
@@ -183,11 +183,11 @@ def fill(directory: Path, slots: int) -> None:
     kind = writer.kind("a", "q")
     for number in range(slots):
         words, base = writer.claim_run(f"id-{number}", kind)
-        words[base + record.STARTED] = number + 1
+        words[base + layout.STARTED] = number + 1
     writer.close()
 
 
 def overwrite(path: Path, slot: int, data: bytes) -> None:
     with path.open("r+b") as file:
-        file.seek(record.HEADER_BYTES + slot * record.SLOT_BYTES)
+        file.seek(layout.HEADER_BYTES + slot * layout.SLOT_BYTES)
         file.write(data)

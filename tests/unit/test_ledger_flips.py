@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.account import Account, account
 from rig.ledger.parquet import write
 from rig.ledger.parts import partitions
@@ -36,21 +36,21 @@ def sound() -> bytes:
             slots = [writer.claim_send(task_id, kind), writer.claim_run(task_id, kind), writer.claim_run(task_id, kind)]
             writer.set_parent(slots[0], IDS[0])
             stamps = [
-                {record.PLANNED: 1, record.SENT: 2, record.PUBLISHED: 3, record.FETCHED: 9, record.EXPIRES: 10**18},
-                {record.RECEIVED: 4, record.ACKED: 8},
-                {record.STARTED: 5, record.BODY_DONE: 6, record.STORED: 7, record.OUTCOME: 1, record.FINISHED: 8},
+                {layout.PLANNED: 1, layout.SENT: 2, layout.PUBLISHED: 3, layout.FETCHED: 9, layout.EXPIRES: 10**18},
+                {layout.RECEIVED: 4, layout.ACKED: 8},
+                {layout.STARTED: 5, layout.BODY_DONE: 6, layout.STORED: 7, layout.OUTCOME: 1, layout.FINISHED: 8},
             ]
             for (words, base), at in zip(slots, stamps, strict=True):
                 for word, value in at.items():
-                    words[base + word] = value + (now if word not in (record.OUTCOME, record.EXPIRES) else 0)
+                    words[base + word] = value + (now if word not in (layout.OUTCOME, layout.EXPIRES) else 0)
         writer.close()
         (path,) = Path(directory).glob("*.led")
         return path.read_bytes()
 
 
 SOUND = sound()
-USED_TEXT = record.TEXT_OFFSET + record.HEADER.unpack_from(SOUND)[-1]
-ANYWHERE = st.one_of(st.integers(0, USED_TEXT - 1), st.integers(record.HEADER_BYTES, len(SOUND) - 1))
+USED_TEXT = layout.TEXT_OFFSET + layout.HEADER.unpack_from(SOUND)[-1]
+ANYWHERE = st.one_of(st.integers(0, USED_TEXT - 1), st.integers(layout.HEADER_BYTES, len(SOUND) - 1))
 
 
 def flipped(at: int, bits: int) -> bytes:
@@ -79,10 +79,10 @@ def test_the_segment_is_sound_before_anything_is_flipped(tmp_path: Path) -> None
 
 @settings(max_examples=100, deadline=None)
 @given(at=ANYWHERE, bits=st.integers(1, 255))
-@example(at=record.HEADER_BYTES, bits=0x80)
-@example(at=record.HEADER_BYTES + record.PARENT * 8, bits=0x80)
-@example(at=record.HEADER_BYTES + 2 * record.SLOT_BYTES + record.OUTCOME * 8, bits=0xFF)
-@example(at=record.TEXT_OFFSET + 10, bits=0x80)
+@example(at=layout.HEADER_BYTES, bits=0x80)
+@example(at=layout.HEADER_BYTES + layout.PARENT * 8, bits=0x80)
+@example(at=layout.HEADER_BYTES + 2 * layout.SLOT_BYTES + layout.OUTCOME * 8, bits=0xFF)
+@example(at=layout.TEXT_OFFSET + 10, bits=0x80)
 def test_a_flipped_byte_ends_no_reader_and_damage_has_its_place(at: int, bits: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "x.led"
@@ -91,15 +91,15 @@ def test_a_flipped_byte_ends_no_reader_and_damage_has_its_place(at: int, bits: i
         for problem in ledger.problems:
             assert problem.path == path
             assert 0 <= problem.offset <= len(SOUND)
-            if at >= record.HEADER_BYTES:
-                assert problem.offset == at - at % record.SLOT_BYTES  # where the slot begins
+            if at >= layout.HEADER_BYTES:
+                assert problem.offset == at - at % layout.SLOT_BYTES  # where the slot begins
             assert str(problem).isprintable()
 
 
 @settings(max_examples=60, deadline=None)
 @given(at=ANYWHERE, bits=st.integers(1, 255))
-@example(at=record.HEADER_BYTES, bits=0x80)
-@example(at=record.TEXT_OFFSET + 10, bits=0x80)
+@example(at=layout.HEADER_BYTES, bits=0x80)
+@example(at=layout.TEXT_OFFSET + 10, bits=0x80)
 def test_both_readers_find_the_same_slots_sound(at: int, bits: int) -> None:
     with tempfile.TemporaryDirectory() as directory, contextlib.closing(Follower(Path(directory))) as follower:
         (Path(directory) / "x.led").write_bytes(flipped(at, bits))
@@ -119,7 +119,7 @@ def test_both_readers_find_the_same_slots_sound(at: int, bits: int) -> None:
 
 def not_of_the_exporter(ledger: Ledger, slot: int) -> bool:
     """Whether all that is wrong with a slot lies in what the exporter does not read: parent and expires."""
-    offset = record.HEADER_BYTES + slot * record.SLOT_BYTES
+    offset = layout.HEADER_BYTES + slot * layout.SLOT_BYTES
     whats = {problem.what for problem in ledger.problems if problem.offset == offset}
     return whats <= {"a parent's id that is not ASCII", "negative expires"}
 
@@ -152,13 +152,13 @@ def test_each_kind_of_the_header_is_two_texts_or_damage(tmp_path: Path, kind: by
 
 def damaged_header(directory: Path, text: bytes, line: int) -> None:
     """Demand that both readers report a header with this text, and where: at the beginning of the line or in it."""
-    numbers = (record.VERSION, record.SLOT_BYTES, 0, 1, 1, 1, record.STATE_CLOSED, len(text))
-    header = (record.HEADER.pack(record.MAGIC, *numbers) + text).ljust(record.HEADER_BYTES, b"\0")
+    numbers = (layout.VERSION, layout.SLOT_BYTES, 0, 1, 1, 1, layout.STATE_CLOSED, len(text))
+    header = (layout.HEADER.pack(layout.MAGIC, *numbers) + text).ljust(layout.HEADER_BYTES, b"\0")
     (directory / "x.led").write_bytes(header)
     ledger, drawn = use(directory)
     (problem,) = ledger.problems
     end = text.find(b"\n", line)
-    assert record.TEXT_OFFSET + line <= problem.offset <= record.TEXT_OFFSET + end
+    assert layout.TEXT_OFFSET + line <= problem.offset <= layout.TEXT_OFFSET + end
     assert drawn.invalid == [str(problem)]
     with contextlib.closing(Follower(directory)) as follower:
         follower.poll()
@@ -166,10 +166,10 @@ def damaged_header(directory: Path, text: bytes, line: int) -> None:
 
 
 def test_a_text_longer_than_the_header_is_damage(tmp_path: Path) -> None:
-    numbers = (record.VERSION, record.SLOT_BYTES, 0, 1, 1, 1, record.STATE_CLOSED, 1 << 31)
-    (tmp_path / "x.led").write_bytes(record.HEADER.pack(record.MAGIC, *numbers).ljust(record.HEADER_BYTES, b"\0"))
+    numbers = (layout.VERSION, layout.SLOT_BYTES, 0, 1, 1, 1, layout.STATE_CLOSED, 1 << 31)
+    (tmp_path / "x.led").write_bytes(layout.HEADER.pack(layout.MAGIC, *numbers).ljust(layout.HEADER_BYTES, b"\0"))
     (problem,) = read_ledger(tmp_path).problems
-    assert problem.offset == record.TEXT_LENGTH_OFFSET
+    assert problem.offset == layout.TEXT_LENGTH_OFFSET
 
 
 @pytest.mark.parametrize("make", ["directory", "dangling link", "pipe"])

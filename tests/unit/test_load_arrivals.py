@@ -10,8 +10,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rig.load import arrivals
-from rig.load.arrivals import SECOND_NS, Piece
+from rig.load.schedule import arrivals
+from rig.load.schedule.arrivals import SECOND_NS, Piece
 
 RATES = st.floats(0.1, 500, allow_nan=False)
 SECONDS = st.floats(0.01, 5, allow_nan=False)

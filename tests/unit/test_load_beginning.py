@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from locust_process import locust
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import read_ledger
-from rig.load import beginning
-from rig.load.beginning import Beginning, Row, compare
+from rig.load.users import beginning
+from rig.load.users.beginning import Beginning, Row, compare
 
 HEADLESS = ("--headless", "--only-summary")
 SAID = re.compile(r"the first (\S+) s were not like the rest: requests took (\S+) times as long")
@@ -112,7 +112,7 @@ COLD = """
 import time
 import gevent
 from locust import task
-from rig.load import sender
+from rig.load.send import sender
 from rig.load.celery_user import OpenLoopUser
 
 class Open(OpenLoopUser):
@@ -145,4 +145,4 @@ def test_schedules_begin_when_every_user_is_warm(tmp_path: Path, options: tuple[
         slots = [slot for segment in read_ledger(run.ledger).segments for slot in segment.slots]
     warm = [int(line) for line in (tmp_path / "warm").read_text().split()]
     assert (len(warm), len(slots)) == (8, 50)
-    assert max(warm) < min(slot["w"][record.PLANNED - 5] for slot in slots)
+    assert max(warm) < min(slot["w"][layout.PLANNED - 5] for slot in slots)

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from celery.app.task import Task
 
-from rig.load.calls import CALLS, Calls
+from rig.load.send.calls import CALLS, Calls
 
 ID = "0badcafe-0001-4000-8000-000000000000"
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rig.load.arrivals import SECOND_NS
-from rig.load.read_arrivals import from_text, parse
-from rig.load.sender import LATE_NS
+from rig.load.schedule.arrivals import SECOND_NS
+from rig.load.schedule.read_arrivals import from_text, parse
+from rig.load.send.sender import LATE_NS
 
 ROOT = Path(__file__).parents[2]
 CPU_NS = 2_500_000  # of one send in the process that all users share, on a slow machine; ours takes a third of it
@@ -26,7 +26,7 @@ import importlib, json, pathlib
 from locust import User
 from locust.dispatch import UsersDispatcher
 from rig.load.celery_user import OpenLoopUser
-from rig.load.startup import DEFAULT_USERS
+from rig.load.users.startup import DEFAULT_USERS
 class Worker:
     id = "lone"
 modules = [importlib.import_module(f"loadtests.{file.stem}") for file in sorted(pathlib.Path("loadtests").glob("*.py"))]

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 LOAD = """
 import json, os, urllib.request
 from locust import User, constant, events, task
-import rig.load.metrics
+import rig.load.users.metrics
 
 class Finite(User):
     wait_time = constant(0.01)

@@ -19,7 +19,7 @@ def locust() -> Iterator[Any]:
         patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
         from locust import stats
 
-        from rig.load import precision
+        from rig.load.schedule import precision
 
         for name in ("bucket_response_time", "proper_round"):
             patch.setattr(stats, name, getattr(stats, name))
@@ -92,7 +92,7 @@ def test_filing_is_off_by_half_a_percent_or_half_a_microsecond_at_most(locust: A
 
 @given(milliseconds=st.floats(0, 1e5), width=st.integers(5, 9))
 def test_short_text_fits_and_is_true_to_what_it_shows(locust: Any, milliseconds: float, width: int) -> None:
-    from rig.load.precision import short
+    from rig.load.schedule.precision import short
 
     text = short(milliseconds, width)
     assert len(text) <= max(width, len(f"{milliseconds:.0f}"))

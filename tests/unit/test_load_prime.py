@@ -18,12 +18,12 @@ from kombu import pools
 
 from rig.ledger.writer import Writer
 from rig.load import ids
-from rig.load.calls import APPLY_ASYNC, CALLS, DELAY, SEND_TASK
-from rig.load.client import make_app
-from rig.load.sender import Sender
-from rig.load.session import Session
-from rig.load.settled import Settled
-from rig.load.target import Target
+from rig.load.send.calls import APPLY_ASYNC, CALLS, DELAY, SEND_TASK
+from rig.load.send.client import make_app
+from rig.load.send.send_cache import Settled
+from rig.load.send.sender import Sender
+from rig.load.send.session import Session
+from rig.load.send.target import Target
 
 USERS, SENDS = 12, 5  # more users than the pool has connections
 POOL = 2 * 10  # kombu opens a channel on one connection to Redis and publishes on another

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rig.errors import BadInput
-from rig.load.arrivals import SECOND_NS
-from rig.load.read_arrivals import from_text, parse
+from rig.load.schedule.arrivals import SECOND_NS
+from rig.load.schedule.read_arrivals import from_text, parse
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from locust_process import Locust, free_port, locust
 
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import read_ledger
-from rig.load.arrivals import SECOND_NS
-from rig.load.read_arrivals import from_text, parse
-from rig.load.share import Share, here
+from rig.load.schedule.arrivals import SECOND_NS
+from rig.load.schedule.read_arrivals import from_text, parse
+from rig.load.schedule.slice import Share, here
 
 OPEN = ("-f", "loadtests/bursts.py", "--headless", "--only-summary")
 RUN = "0badcafe"
@@ -29,7 +29,7 @@ def slots(run: Locust) -> list[Any]:
 
 def planned(run: Locust) -> list[int]:
     """Every planned time of the ledger, in nanoseconds after the first."""
-    times = sorted(int(slot["w"][record.PLANNED - 5]) for slot in slots(run))
+    times = sorted(int(slot["w"][layout.PLANNED - 5]) for slot in slots(run))
     return [due - times[0] for due in times]
 
 

@@ -14,13 +14,14 @@ import pytest
 from celery.exceptions import TimeoutError as NoResultYet
 
 from rig.errors import BadInput
-from rig.ledger import record
+from rig.ledger import layout
 from rig.ledger.reader import read_ledger
 from rig.ledger.writer import Writer
-from rig.load import ids, sender
-from rig.load.client import make_app
-from rig.load.sender import Sender
-from rig.load.target import Target
+from rig.load import ids
+from rig.load.send import sender
+from rig.load.send.client import make_app
+from rig.load.send.sender import Sender
+from rig.load.send.target import Target
 
 
 class Result:
@@ -98,7 +99,7 @@ class Bench:
         self.writer.close()
         ledger = read_ledger(self.directory)
         assert ledger.problems == []
-        words = record.SEND_STAMPS | {"expires": record.EXPIRES}
+        words = layout.SEND_STAMPS | {"expires": layout.EXPIRES}
         return [
             {"id": slot["id"].decode(), "queue": segment.kinds[slot["kind"]][1]}
             | {name: int(slot["w"][word - 5]) for name, word in words.items()}
@@ -136,7 +137,7 @@ def test_the_slot_is_there_before_the_broker_has_the_task(bench: Bench) -> None:
     seen: list[Any] = []
     bench.during = lambda: seen.extend(read_ledger(bench.directory).segments[0].slots.copy())
     bench.sender.send("app.noop")
-    assert [(slot["id"], slot["w"][record.SENT - 5] > 0, slot["w"][record.PUBLISHED - 5]) for slot in seen] == [
+    assert [(slot["id"], slot["w"][layout.SENT - 5] > 0, slot["w"][layout.PUBLISHED - 5]) for slot in seen] == [
         (b"0badcafe-0007-4003-8000-000000000000", True, 0)
     ]
     assert bench.slots()[0]["queue"] == "celery"

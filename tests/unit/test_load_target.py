@@ -12,8 +12,8 @@ import pytest
 
 from rig.dotenv import read
 from rig.errors import BadInput
-from rig.load import names, target
-from rig.load.target import place, resolve
+from rig.load.send import hosts, target
+from rig.load.send.target import place, resolve
 
 ROOT = Path(__file__).parents[2]
 STATE = "TOPOLOGY={}\nRABBITMQ_PORT=35001\nREDIS_PORT=35002\nRESULTS_PORT=35003\nREDIS_RESULTS_2_PORT=35004\n"
@@ -147,8 +147,8 @@ def resolver() -> Iterator[None]:
 @pytest.mark.usefixtures("resolver")
 def test_only_the_stacks_names_are_looked_up_at_loopback() -> None:
     before = socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
-    names.publish({"redis-1": 35021})
-    names.publish({"redis-2": 35022})  # a second stack of the same process: the names of the first are forgotten
+    hosts.publish({"redis-1": 35021})
+    hosts.publish({"redis-2": 35022})  # a second stack of the same process: the names of the first are forgotten
     for name in ("redis-2", b"redis-2"):
         assert {info[4] for info in socket.getaddrinfo(name, 6380, socket.AF_INET)} == {("127.0.0.1", 35022)}
     assert socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM) == before

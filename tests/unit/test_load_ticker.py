@@ -4,7 +4,7 @@ import time
 
 import gevent
 
-from rig.load.ticker import TICK_NS, Ticker
+from rig.load.schedule.ticker import TICK_NS, Ticker
 
 
 def test_a_greenlet_that_keeps_the_loop_busy_shows() -> None:

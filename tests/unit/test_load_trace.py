@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.errors import BadInput
-from rig.ledger import parquet, record
+from rig.ledger import layout, parquet
 from rig.ledger.reader import read_ledger
 from rig.ledger.writer import Writer
-from rig.load import trace
-from rig.load.arrivals import SECOND_NS
-from rig.load.read_arrivals import parse
+from rig.load.schedule import trace
+from rig.load.schedule.arrivals import SECOND_NS
+from rig.load.schedule.read_arrivals import parse
 
 MS = 1_000_000
 SENT = [5_000 * MS, 5_250 * MS, 5_020 * MS]  # not in order: as several publishers leave them
@@ -29,12 +29,12 @@ def recording(tmp_path: Path) -> Path:
     kind = writer.kind("shop.order", "orders")
     for number, sent in enumerate(SENT):
         words, base = writer.claim_send(f"order-{number}", kind)
-        words[base + record.SENT] = sent
+        words[base + layout.SENT] = sent
     words, base = child = writer.claim_send("child", kind)
     writer.set_parent(child, "order-0")
-    words[base + record.SENT] = 5_900 * MS
+    words[base + layout.SENT] = 5_900 * MS
     words, base = writer.claim_run("from elsewhere", kind, 0)
-    words[base + record.STARTED] = 4_000 * MS
+    words[base + layout.STARTED] = 4_000 * MS
     writer.close()
     return directory
 

@@ -12,7 +12,7 @@ from amqp.transport import SSLTransport, TCPTransport
 from celery import Celery
 from gevent import socket
 
-from rig.load import transport
+from rig.load.send import transport
 
 
 @pytest.fixture

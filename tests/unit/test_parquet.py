@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rig.cli import main
-from rig.ledger import parts, record
+from rig.ledger import layout, parts
 from rig.ledger.parquet import write
 from rig.ledger.reader import RUN_SLOT, read_ledger
 from rig.ledger.schema import CLOCK_OFFSET, SCHEMA
@@ -91,7 +91,7 @@ def odd_ids(path: Path) -> None:
     """Write a segment of ids of other lengths than a UUID's, and of kinds without a name."""
     slots = np.zeros(6, RUN_SLOT)
     slots["id"] = [b"1", b"an id", b"x" * 35, b"y" * 36, b"\0z", b"z\0" * 17 + b"z"]
-    slots["type"], slots["outcome"] = record.RUN, range(6)
+    slots["type"], slots["outcome"] = layout.RUN, range(6)
     synthetic.write_segment(path, "odd", slots, [("", "")])
 
 
@@ -101,7 +101,7 @@ def rows(ledger: Any) -> list[Row]:
     for place in range(len(tasks)):
         name, queue = tasks.kinds[tasks.kind[place]]
         row = {"id": tasks.id[place].decode(), "parent": tasks.parent[place].decode() or None, "variant": None}
-        row |= {"name": name, "queue": queue, "outcome": record.OUTCOMES.get(int(tasks.outcome[place]))}
+        row |= {"name": name, "queue": queue, "outcome": layout.OUTCOMES.get(int(tasks.outcome[place]))}
         row |= {column: int(getattr(tasks, column)[place]) or None for column in STAMPS}
         row |= {column: int(getattr(tasks, column)[place]) for column in COUNTS}
         assert list(row) == SCHEMA.names

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rig.experiment import distributions
 from rig.experiment import result as results
-from rig.experiment import shapes
+from rig.experiment.distributions import STAGES
 from rig.experiment.measure import measures
-from rig.experiment.record import PACED
 from rig.experiment.result import Result
-from rig.experiment.shapes import STAGES
-from rig.experiment.stats import Interval
+from rig.experiment.turn import PACED
 from rig.report import effects, facts, html
 from rig.report.markup import Scale, decades, duration, prose, steps, tag, text
 from rig.report.write import conclude, write_report
+from rig.stats import Interval
 from tests.report_page import SECTIONS, external, parsed, sections
 
 MANY = ("one", "two", "three", "four", "five", "six", "seven")
@@ -223,7 +223,7 @@ def test_thresholds_and_an_early_stop_are_told(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     report = write_report(tmp_path)
     shown = said(next(parsed((tmp_path / "report.html").read_text()).iter("header")))
-    title = "CPU a task, paced: worker"
+    title = "CPU per task, paced: worker"
     for part in (f"Threshold kept: {title}", f"Threshold missed: {title}", "narrow enough"):
         assert part.replace("Threshold ", "Threshold") in shown
     assert "**Threshold missed:**" in (tmp_path / "report.md").read_text()
@@ -241,7 +241,7 @@ def test_what_an_experiment_file_says_cannot_become_markup() -> None:
 def test_report_html_is_made_again_from_result_and_shapes_alone(tmp_path: Path) -> None:
     run = made_up_shapes.numbered(made_up.result())
     results.save(run, tmp_path)
-    shapes.save(made_up_shapes.shapes(run), tmp_path)
+    distributions.save(made_up_shapes.shapes(run), tmp_path)
     write_report(tmp_path)
     first = (tmp_path / "report.html").read_text()
     (tmp_path / "report.html").unlink()

@@ -8,11 +8,11 @@ import made_up
 import made_up_shapes
 import pytest
 
+from rig.experiment import distributions
 from rig.experiment import result as results
-from rig.experiment import shapes
-from rig.experiment.environment import measuring_code
 from rig.experiment.result import Result
 from rig.report import plot
+from rig.testbed.environment import measuring_code
 from tests.records import record
 
 
@@ -28,7 +28,7 @@ def kept(run: Result, directory: Path) -> Path:
     directory.mkdir(parents=True)
     numbered = made_up_shapes.numbered(run)
     results.save(numbered, directory)
-    shapes.save(made_up_shapes.shapes(numbered), directory)
+    distributions.save(made_up_shapes.shapes(numbered), directory)
     (directory / "tasks.parquet").write_text("large")
     return directory
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from made_up import ACCOUNT, ANSWER, IDLE, phases_of
 
-from rig.experiment.check import check
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.judge.gate import check
 from rig.experiment.measure import measures
-from rig.experiment.record import NUMBERS_A_TURN, PACED, WARM, Turn
 from rig.experiment.result import FILE, Result, load, save
-from rig.experiment.spec import CONTROL
-from rig.experiment.turn import WARM_TASKS, paced_users
+from rig.experiment.station import WARM_TASKS, paced_users
+from rig.experiment.turn import NUMBERS_A_TURN, PACED, WARM, Turn
 from rig.selfbench import known, truth
 from rig.selfbench.known import ALONE, DIFFERENCE, RATIO, Seen, Truth, see
 from rig.stack.paths import Checkout

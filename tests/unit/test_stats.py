@@ -8,7 +8,7 @@ import scipy.stats as reference
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rig.experiment import stats
+from rig import stats
 
 logs = st.floats(-5, 5).map(lambda value: round(value, 6))  # no two that differ by less than numbers can show
 several = st.lists(logs, min_size=2, max_size=20)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import scipy.stats as reference
 
-from rig.experiment import result, stats
-from rig.experiment.compare import compare, ratio_of
+from rig import stats
+from rig.experiment import result
+from rig.experiment.file.spec import CONTROL
+from rig.experiment.judge.ratios import compare, ratio_of
 from rig.experiment.plan import narrow_enough
-from rig.experiment.record import ENGINE
-from rig.experiment.spec import CONTROL
+from rig.experiment.turn import ENGINE
 from tests.unit import made_up, simulated
 from tests.unit.simulated import BETWEEN_RUNS, EXPERIMENTS, NOISE, ROUNDS, intervals, measured, needed, ratios
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats as reference
 
-from rig.experiment import stats
+from rig import stats
 from tests.unit import simulated
 from tests.unit.simulated import START_NOISE, alarms, beginnings
 

@@ -7,7 +7,7 @@ import scipy.stats as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig.experiment.stats import MOST, independent_ratio, paired_ratio
+from rig.stats import MOST, independent_ratio, paired_ratio
 
 samples = st.lists(st.floats(0.01, 100), min_size=2, max_size=20)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rig.ledger import group, parts, record
+from rig.ledger import group, layout, parts
 from rig.ledger.parts import partitions
 from rig.ledger.reader import RUN_SLOT, SEND_SLOT, Ledger, Slots, read_ledger
 from rig.ledger.tasks import COUNTS, STAMPS, Tasks, build
@@ -21,16 +21,16 @@ from rig.selfbench import synthetic
 # Few ids, so that tasks get many slots; two of them longer than a slot has room for.
 IDS = [pack_id(text) for text in ("a", "b", "A" * 36, "A" * 35 + "B", "1" * 36, "2" * 50, "2" * 49 + "3")]
 KINDS = [("", ""), ("noop", "short"), ("echo", "long")]
-SUCCEEDED = record.OUTCOME_CODE["succeeded"]
+SUCCEEDED = layout.OUTCOME_CODE["succeeded"]
 small = st.integers(0, 3)  # of few values, so that stamps are missing, equal and out of order
 
 sends = st.fixed_dictionaries(
-    {"type": st.just(record.SEND), "id": st.sampled_from(IDS), "kind": st.integers(0, 2), "retries": small}
-    | {"parent": st.sampled_from([b"", *IDS])} | dict.fromkeys((*record.SEND_STAMPS, "expires"), small)
+    {"type": st.just(layout.SEND), "id": st.sampled_from(IDS), "kind": st.integers(0, 2), "retries": small}
+    | {"parent": st.sampled_from([b"", *IDS])} | dict.fromkeys((*layout.SEND_STAMPS, "expires"), small)
 )  # fmt: skip
 runs = st.fixed_dictionaries(
-    {"type": st.just(record.RUN), "id": st.sampled_from(IDS), "kind": st.integers(0, 2), "retries": small}
-    | {"outcome": st.integers(0, 9)} | dict.fromkeys(record.RUN_STAMPS, small)
+    {"type": st.just(layout.RUN), "id": st.sampled_from(IDS), "kind": st.integers(0, 2), "retries": small}
+    | {"outcome": st.integers(0, 9)} | dict.fromkeys(layout.RUN_STAMPS, small)
 )  # fmt: skip
 Slot = dict[str, Any]
 ledgers = st.lists(st.lists(st.one_of(sends, runs), max_size=12), max_size=4)
@@ -88,7 +88,7 @@ def test_a_segment_that_shrinks_between_two_reads_is_no_silent_loss(tmp_path: Pa
     ledger = read_ledger(tmp_path)
     path = ledger.segments[0].path
     with path.open("r+b") as file:
-        file.truncate(path.stat().st_size - record.SLOT_BYTES)
+        file.truncate(path.stat().st_size - layout.SLOT_BYTES)
     with pytest.raises(OSError, match="shorter"):
         build(ledger)
 
@@ -97,7 +97,7 @@ def as_array(slots: list[Slot]) -> Slots:
     """Return the slots, of both types, as they lie in a segment."""
     array = np.zeros(len(slots), SEND_SLOT)
     for place, slot in enumerate(slots):
-        one = array[place : place + 1].view(SEND_SLOT if slot["type"] == record.SEND else RUN_SLOT)
+        one = array[place : place + 1].view(SEND_SLOT if slot["type"] == layout.SEND else RUN_SLOT)
         for name, value in slot.items():
             one[name] = value
     return array
@@ -120,8 +120,8 @@ def by_hand(slots: list[Slot]) -> dict[bytes, Slot]:
     rows = {}
     for task_id in {slot["id"] for slot in slots}:
         own = [slot for slot in slots if slot["id"] == task_id]
-        sent = [slot for slot in own if slot["type"] == record.SEND]
-        ran = [slot for slot in own if slot["type"] == record.RUN]
+        sent = [slot for slot in own if slot["type"] == layout.SEND]
+        ran = [slot for slot in own if slot["type"] == layout.RUN]
         started = [slot for slot in ran if slot["started"]]
         first_send = min(sent, key=lambda slot: slot["sent"], default={})
         row = {name: earliest(sent, name) for name in ("planned", "sent", "published", "fetched", "expires")}

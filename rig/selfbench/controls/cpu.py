@@ -1,6 +1,6 @@
 """In a worker: makes each of its processes need (1 + s) times the CPU time that it would need.
 
-The setting rig_slowdown is s. The ratio of CPU a task, of this worker to one with s = 0, is 1 + s. It is exact, since
+The setting rig_slowdown is s. The ratio of CPU per task, of this worker to one with s = 0, is 1 + s. It is exact, since
 the amount is kept by feedback and not by a loop of fixed length: with each task a process reads its own CPU clock,
 which holds everything it has ever used (start-up, event loop, broker, result store), takes off what it has burnt so
 far, and burns until that is s times the rest. Reading the clock counts to the rest, and a worker with s = 0 reads it as

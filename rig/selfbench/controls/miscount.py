@@ -1,6 +1,6 @@
 """In a worker: executes one task twice and another one not at all.
 
-The setting rig_posts_a_round says how many turn numbers of task ids (`rig.experiment.record.post_number`) a round has;
+The setting rig_posts_a_round says how many turn numbers of task ids (`rig.experiment.turn.post_number`) a round has;
 the warm-up has as many. The first task of round 1 runs, and is then given back to the queue as by a worker that dies
 before it acknowledges: the broker delivers it once more. The first task of round 2 is acknowledged and not executed, as
 by a worker that dies afterwards. So the account has one task that is duplicated and one that is lost, and the run ends

@@ -17,7 +17,7 @@ from typing import Any
 from celery import signals
 from gevent.local import local
 
-from rig.load.alarm import Alarm
+from rig.load.schedule.timer import Alarm
 from rig.selfbench.controls import setting
 
 EACH, FIRST = "rig_send_ms", "rig_first_send_ms"

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from rig.experiment.turn import paced_users
+from rig.experiment.station import paced_users
 from rig.ledger.reader import read_ledger
 from rig.ledger.tasks import build
 from rig.selfbench import generator, marks, schedule

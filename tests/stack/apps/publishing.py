@@ -1,6 +1,6 @@
 """In the container of a load generator: publishes, and stops twice so that the servers can be asked in between.
 
-    python3 -c THIS WAY STORED USERS SENDS    WAY: application, or a call of rig.load.calls; STORED: 0 or 1
+    python3 -c THIS WAY STORED USERS SENDS    WAY: application, or a call of rig.load.send.calls; STORED: 0 or 1
 
 Prints a line when all connections are there, and sends when it reads one; again when all is sent, and ends likewise.
 """
@@ -20,7 +20,7 @@ from pathlib import Path  # noqa: E402
 from celery import Celery  # noqa: E402
 from kombu import Exchange, Queue  # noqa: E402
 
-from rig.load.target import resolve  # noqa: E402
+from rig.load.send.target import resolve  # noqa: E402
 
 QUEUE, TASK = "publishing", "app.noop"
 
@@ -49,7 +49,7 @@ def as_the_rig(target):
     import gevent
     from gevent.event import Event
 
-    from rig.load.session import Session
+    from rig.load.send.session import Session
 
     warm, go = [], Event()
     session = Session(target, lambda **_: None)
@@ -75,7 +75,7 @@ def as_the_rig(target):
 @contextmanager
 def queue(target):
     """A queue that nobody consumes."""
-    from rig.load.client import make_app
+    from rig.load.send.client import make_app
 
     with make_app(target).connection_for_write() as connection, connection.channel() as channel:
         arguments = {"x-queue-type": "quorum"} if target.broker_url.startswith("amqp") else None

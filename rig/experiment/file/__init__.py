@@ -1,0 +1,1 @@
+"""Experiment files: what one may say, and everything that is wrong with one."""

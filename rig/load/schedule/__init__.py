@@ -1,0 +1,1 @@
+"""When to send: arrivals, their schedules, and timers that keep to them."""

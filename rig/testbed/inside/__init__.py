@@ -1,0 +1,1 @@
+"""What runs inside of a testbed's containers, and not on the host."""
