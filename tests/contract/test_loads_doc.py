@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -28,3 +29,24 @@ def test_every_kind_of_arrivals_is_there_with_its_fields() -> None:
 def test_every_load_is_there() -> None:
     files = {path.stem for path in (ROOT / "loadtests").glob("*.py")}
     assert {name.strip("`") for name, *_ in rows("| load | users")} == files
+
+
+INTERNAL = {"app.canary", "app.report_queues"}  # of health checks and beat
+
+
+def reference_tasks() -> dict[str, list[str]]:
+    """Return the arguments of each task of the reference application."""
+    found = {}
+    for node in ast.parse((ROOT / "services" / "app" / "tasks.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            (decorator,) = node.decorator_list
+            assert isinstance(decorator, ast.Call)
+            name = next(ast.literal_eval(word.value) for word in decorator.keywords if word.arg == "name")
+            found[name] = [argument.arg for argument in node.args.args if argument.arg != "self"]
+    return found
+
+
+def test_every_task_is_there_with_its_arguments() -> None:
+    shown = {name.strip("`"): arguments for name, arguments, *_ in rows("| task | arguments")}
+    wanted = {name: ", ".join(given) or "–" for name, given in reference_tasks().items() if name not in INTERNAL}
+    assert shown == wanted
