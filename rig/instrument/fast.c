@@ -1,13 +1,13 @@
-/* rig_fast: the wrappers that every task passes (hot.py) in C, because the same in Python touches several times as much
- * code and data, and between two tasks Celery has thrown all of it out of the processor's nearest caches.
+/* rig_fast: the wrappers that every task passes (hot_hooks.py) in C, because the same in Python touches several times
+ * as much code and data, and between two tasks Celery has thrown all of it out of the processor's nearest caches.
  *
  *     Received(strategy, firsts, writer, running, odd)
  *     Traced(trace, running, current, claim, outcome_of, Reject)
  *     Body(run, running)
  *     Acked(ack)
  *
- * hot.py says what they do and stays the definition: what is not the common case goes to the Python functions that it
- * hands in (`odd`, `claim`, `outcome_of`). CONTRACT is what this file takes for granted about the ledger's format and
+ * hot_hooks.py says what they do and stays the definition: what is not the common case goes to the Python functions that
+ * it hands in (`odd`, `claim`, `outcome_of`). CONTRACT is what this file takes for granted about the ledger's format and
  * about its callers; native.py compares it with rig.ledger.layout and leaves the module alone when they differ.
  *
  * Nothing of ours raises into a task. What a function that was handed in raises is passed on, as in Python: it may be

@@ -1,4 +1,4 @@
-"""Finds rig_fast, the compiled form of the wrappers in `hot`: an image of ours has it, another application's need not.
+"""Finds rig_fast, the compiled form of `hot_hooks`: an image of ours has it, another application's need not.
 
     RIG_FAST=0   do without it
 """

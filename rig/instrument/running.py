@@ -1,4 +1,4 @@
-"""What a process knows of the tasks it has received and runs: how the wrappers of `hot` find each other's slots."""
+"""What a process knows of the tasks it has received and runs: how `hot_hooks` find each other's slots."""
 
 from __future__ import annotations
 

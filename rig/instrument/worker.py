@@ -5,8 +5,8 @@
     acked, rejected  `kombu.Message` did it, main process
 
 A slot is claimed where a process first meets the task; slots of two processes are joined by id afterwards.
-`hot` holds the wrappers that every task passes, `rare` those for the few. Nothing in them may raise: a hook that
-raises would turn a good task into a failure.
+`hot_hooks` holds the wrappers that every task passes, `rare_hooks` those of the few. Nothing in them may raise: a hook
+that raises would turn a good task into a failure.
 """
 
 from __future__ import annotations

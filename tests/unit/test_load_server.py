@@ -120,7 +120,7 @@ def test_a_broker_that_is_not_there_is_said_and_does_not_end_the_generator(tmp_p
 def test_it_needs_the_web_ui_and_a_ledger(tmp_path: Path) -> None:
     with locust(tmp_path, *TURNS, "--headless") as running:
         assert running.wait() == 2
-    assert "error: turns.py is told what to do over HTTP" in running.output
+    assert "error: server.py gets its orders over HTTP" in running.output
     with locust(tmp_path, *TURNS, RIG_LEDGER_DIR="") as running:
         assert running.wait() == 2
     assert "RIG_LEDGER_DIR" in running.output

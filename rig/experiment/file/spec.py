@@ -1,4 +1,4 @@
-"""What an experiment file may say, as frozen dataclasses. `read_spec` reads the file, `tables` builds these from it.
+"""What an experiment file may say, as frozen dataclasses. `read` reads the file, `tables` builds these from it.
 
 loadtests/experiments/ignore_result.toml is the commented example; docs/method.md says what each entry does to a run.
 """

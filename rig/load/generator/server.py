@@ -191,7 +191,7 @@ __all__ = ("TurnUser",)  # Locust runs what it finds in a load file
 def serve(environment: Any, web_ui: Any, **_: Any) -> None:
     """Open the ledger and the routes; exit with 2 if that cannot be."""
     if web_ui is None:
-        leave(["turns.py is told what to do over HTTP: start it with the web UI, without --headless and --worker"])
+        leave(["server.py gets its orders over HTTP: start it with the web UI, without --headless and --worker"])
     try:
         session = Session(resolve(), environment.events.request.fire)
     except BadInput as error:
