@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rig.experiment.file.spec import Experiment
+from rig.experiment.judge.cautions import all_warnings
 from rig.experiment.judge.ratios import Row, compare, row_of
 from rig.experiment.judge.verdict import INVALID, Verdict
 from rig.experiment.result import Result
@@ -13,11 +14,15 @@ from rig.experiment.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """`rows` compare the cells over all of `results`, which are one run or several independent ones."""
+    """`rows` compare the cells over all of `results`, which are one run or several independent ones.
+
+    `left_out` says of each run of a series that is not among them why.
+    """
 
     results: Sequence[Result]
     rows: Sequence[Row]
     verdict: Verdict
+    left_out: Sequence[str] = ()
 
     @property
     def result(self) -> Result:
@@ -38,6 +43,11 @@ class Conclusion:
     def valid(self) -> bool:
         """Whether the judged measure may be used; other rows may be struck out nevertheless."""
         return self.verdict.word != INVALID
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes nothing invalid and should be known to who reads the numbers."""
+        return [*self.left_out, *all_warnings(self.results)]
 
     @property
     def rounds(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rig.experiment.distributions import Shapes
-from rig.experiment.judge import cautions
 from rig.experiment.judge.verdict import Held
 from rig.experiment.result import Result
 from rig.report import effects, facts, flow, names, stages, tail
@@ -142,7 +141,7 @@ COUNTERS_NOTE = "A good table has one number in each line, and nothing left. Whe
 
 def _validity(of: Conclusion) -> str:
     parts = [_reasons(of) or tag("p", text(facts.VALID))]
-    warnings = cautions.all_warnings(of.results)
+    warnings = of.warnings
     if warnings:
         parts += [tag("h3", "To keep in mind"), tag("ul", *(tag("li", prose(f"{said}.")) for said in warnings))]
     titles, lines = facts.conditions(of.results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rig.experiment.judge import cautions
 from rig.report import facts, table
 from rig.report.conclusion import Conclusion
 from rig.report.lines import UNUSABLE
@@ -84,7 +83,7 @@ def _claim(of: Conclusion) -> str:
 def _validity(of: Conclusion) -> str:
     lines = [f"- **invalid:** {problem.reason}. To change: {problem.change}." for problem in of.verdict.invalid]
     lines = lines or [f"- {facts.VALID}"]
-    lines += [f"- **mind:** {said}." for said in cautions.all_warnings(of.results)]
+    lines += [f"- **mind:** {said}." for said in of.warnings]
     found = [table.as_markdown(*each) for each in (facts.conditions(of.results), facts.rig(of.results)) if each[1]]
     return "\n\n".join(["## Validity", "\n".join(lines), *found])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rig.experiment.costs import REGIMES
-from rig.experiment.judge import cautions
 from rig.report import lines, table
 from rig.report.conclusion import Conclusion
 from rig.report.sentence import quotable
@@ -21,7 +20,7 @@ def summary(of: Conclusion) -> str:
         parts.append(_besides(of))
     parts += [f"threshold {'kept' if held.kept else 'missed'}: {held.said}" for held in verdict.thresholds]
     parts += [f"invalid: {problem.reason}. To change: {problem.change}." for problem in verdict.invalid]
-    parts += [f"mind: {said}." for said in cautions.all_warnings(of.results)]
+    parts += [f"mind: {said}." for said in of.warnings]
     return "\n\n".join(parts)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rig.experiment import distributions
-from rig.experiment.judge.gate import check_all
-from rig.experiment.judge.ratios import compare
+from rig.experiment.judge.gate import check_all, undisturbed
+from rig.experiment.judge.ratios import compare, ratio_of
 from rig.experiment.judge.verdict import judge
 from rig.experiment.result import FILE, SERIES, Result, load_all
 from rig.report import html, markdown, plot, terminal
@@ -28,8 +29,19 @@ class Report(Conclusion):
 
 def conclude(*results: Result) -> Report:
     """Compare, check and judge one run, or several independent ones of the same experiment."""
-    rows = compare(results)
-    return Report(results=results, rows=rows, verdict=judge(results, rows, check_all(results)))
+    kept, left_out = undisturbed(results)
+    rows = compare(kept)
+    if left_out:
+        left_out.append(_with_all(results))
+    return Report(results=kept, rows=rows, verdict=judge(kept, rows, check_all(kept)), left_out=left_out)
+
+
+def _with_all(results: Sequence[Result]) -> str:
+    """Say what the judged ratio is with the runs that are left out."""
+    wanted = results[0].experiment.expectation
+    ratio = ratio_of(compare(results), wanted.measure, wanted.variant)
+    said = f"{ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio else "not there"
+    return f"with all {len(results)} runs the judged ratio is {said}"
 
 
 def write_report(directory: Path) -> Report:

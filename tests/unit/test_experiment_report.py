@@ -8,6 +8,7 @@ from pathlib import Path
 import made_up
 import made_up_shapes
 import pytest
+import spoiled
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,6 +148,16 @@ def test_one_run_of_a_series_has_a_narrower_interval_than_runs_that_differ() -> 
     assert together.interval.floor > 1.1 * one.interval.floor
 
 
+def test_a_series_says_which_run_it_leaves_out_and_what_the_ratio_is_with_it() -> None:
+    first, second, third = made_up.series(3)
+    report = conclude(first, spoiled.stolen(second, 0.06), third)
+    assert list(report.results) == [first, third]
+    assert report.verdict == conclude(first, third).verdict
+    assert report.left_out[0].startswith("run 2 of 3 is left out")
+    assert report.left_out[1].startswith("with all 3 runs the judged ratio is ")
+    assert f"mind: {report.left_out[0]}." in report.summary
+
+
 def test_a_swept_experiment_is_repeated_at_its_setting() -> None:
     run = made_up.result()
     swept = replace(run, experiment=replace(run.experiment, name="ignore_result-concurrency4-prefetch16"))
@@ -272,5 +283,5 @@ def test_an_interrupted_run_has_a_report_too(tmp_path: Path) -> None:
     run = made_up.result()
     results.save(results.Result(**(vars(run) | {"turns": [], "interrupted": "Ctrl-C"})), tmp_path)
     report = write_report(tmp_path)
-    assert "after 0 of 8 rounds: Ctrl-C" in report.summary
-    assert "after 0 of 8 rounds: Ctrl-C" in (tmp_path / "report.md").read_text()
+    assert "after 0 of 8 rounds (Ctrl-C)" in report.summary
+    assert "after 0 of 8 rounds (Ctrl-C)" in (tmp_path / "report.md").read_text()

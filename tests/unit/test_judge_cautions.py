@@ -118,6 +118,14 @@ def test_warnings_of_several_runs_have_their_number() -> None:
     assert cautions.all_warnings([tried]) == cautions.warnings(tried)
 
 
+def test_a_warning_of_several_runs_is_said_once() -> None:
+    runs = [replace(run, tries={"trial": 1}) for run in made_up.series(runs=3)]
+    (said,) = cautions.warnings(runs[0])
+    assert cautions.all_warnings(runs) == [f"each run: {said}"]
+    assert cautions.all_warnings([*runs[:2], made_up.result()]) == [f"runs 1 and 2: {said}"]
+    assert cautions.all_warnings([*runs, made_up.result()]) == [f"runs 1, 2 and 3: {said}"]
+
+
 def test_foreign_share_is_what_is_neither_ours_nor_the_rigs() -> None:
     phase = made_up.phase(seconds=1.0)
     assert phase.foreign_share(cores=2) == pytest.approx((1.3 - 4 * 0.3) / 2)

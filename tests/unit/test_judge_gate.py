@@ -57,8 +57,8 @@ BAD: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "generator": (
         lambda run: spoiled.answered(run, problems=["a user failed"]), "ignored, round 8: a user failed", ALL,
     ),
-    "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds: Ctrl-C", ALL),
-    "killed": (lambda run: replace(run, turns=run.turns[:-4]), "after 6 of 8 rounds: rig was killed", ALL),
+    "interrupted": (lambda run: replace(run, interrupted="Ctrl-C"), "after 8 of 8 rounds (Ctrl-C)", ALL),
+    "killed": (lambda run: replace(run, turns=run.turns[:-4]), "after 6 of 8 rounds (rig was killed)", ALL),
     "clocks": (clock(61.0), "clock of two writers lie 61", ALL),
     "stolen": (lambda run: spoiled.stolen(run, 0.06), "gave 6.0% of the machine's CPU to others", ALL),
     "rounds": (
@@ -264,3 +264,31 @@ def test_what_is_wrong_in_one_run_of_several_is_said_with_its_number() -> None:
     found = gate.check_all([first, made_up.with_account(second, "stored", lost=["x"]), drain_only(third)])
     assert [each.reason.partition(":")[0] for each in found] == ["run 2", "run 3"]
     assert found[1].touches == BATCH_MEASURES
+
+
+def test_a_run_that_others_disturbed_is_no_part_of_its_series() -> None:
+    first, second, third = made_up.series()
+    taken = spoiled.stolen(second, 0.06)
+    kept, why = gate.undisturbed([first, taken, third])
+    assert kept == [first, third]
+    assert why == [
+        "run 2 of 3 is left out, because the hypervisor gave 6.0% of the machine's CPU to others while it was measured"
+    ]
+    assert gate.undisturbed([first, second, third]) == ([first, second, third], [])
+
+
+def test_what_was_measured_leaves_no_run_out_and_one_run_is_no_series() -> None:
+    first, second, third = made_up.series()
+    assert gate.undisturbed([first, drain_only(second), third])[1] == []
+    taken = [spoiled.stolen(run, 0.06) for run in (first, second)]
+    assert gate.undisturbed([*taken, third]) == ([*taken, third], [])
+    assert gate.undisturbed(taken[:1]) == (taken[:1], [])
+
+
+def test_a_percentile_that_was_not_measured_cannot_be_wrong() -> None:
+    late = spoiled.answered(waiting(made_up.result(), 40.0), rounds=8, loop_lag_us={"p95": 10.0, "p99": 9000.0})
+    assert [each.touches for each in gate.check(late)] == [("p99",)]
+    without = spoiled.turns(
+        late, lambda turn: replace(turn, values={name: v for name, v in turn.values.items() if name != "p99"})
+    )
+    assert gate.check(without) == []

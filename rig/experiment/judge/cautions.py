@@ -98,7 +98,18 @@ _SESSION = (
 
 
 def all_warnings(results: Sequence[Result]) -> list[str]:
-    """Return the warnings of every run of a series, each with its number where there are several."""
+    """Return the warnings of every run of a series, each once, with the numbers of its runs where there are several."""
     if len(results) == 1:
         return warnings(results[0])
-    return [f"run {number}: {said}" for number, result in enumerate(results, start=1) for said in warnings(result)]
+    runs: dict[str, list[int]] = {}
+    for number, result in enumerate(results, start=1):
+        for said in warnings(result):
+            runs.setdefault(said, []).append(number)
+    return [f"{_runs(numbers, len(results))}: {said}" for said, numbers in runs.items()]
+
+
+def _runs(numbers: Sequence[int], count: int) -> str:
+    if len(numbers) == count:
+        return "each run"
+    *most, last = map(str, numbers)
+    return f"runs {', '.join(most)} and {last}" if most else f"run {last}"

@@ -153,6 +153,19 @@ def _some(found: Any) -> str:
     return f" ({', '.join(found[:SHOWN])}{more})"
 
 
+def undisturbed(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
+    """Return the runs of a series that count, and why each of the others does not.
+
+    As with rounds, what others did on the machine decides, and never what was measured. Where fewer than two runs would
+    be left, all of them count, and the series is invalid.
+    """
+    why = {number: problem.reason for number, result in enumerate(results, start=1) for problem in _machine(result)}
+    kept = [result for number, result in enumerate(results, start=1) if number not in why]
+    if not why or len(kept) < 2:
+        return list(results), []
+    return kept, [f"run {number} of {len(results)} is left out, because {reason}" for number, reason in why.items()]
+
+
 def check_all(results: Sequence[Result]) -> list[Invalid]:
     """Return the reasons of every run of a series, each with its number where there are several."""
     if len(results) == 1:
