@@ -173,7 +173,7 @@ def bench() -> Iterator[str]:
     if not current(directory):
         yield f"({missing(directory)})"
         return
-    place = directory.relative_to(ROOT)
+    place = Path("docs") / "runs" / directory.name  # as seen from the README
     yield f"![What ignoring results changes: every ratio with its interval, and each round]({place / PICTURE})"
     yield ""
     yield next(each for each in (directory / REPORT).read_text().splitlines() if each.startswith("> "))

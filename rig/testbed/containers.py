@@ -11,7 +11,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,21 +217,22 @@ def _web_port(fact: Mapping[str, Any]) -> str:
 
 
 def restart(cells: Sequence[Running]) -> None:
-    """Give every cell new worker processes and a new generator process, all at the same time; then `attach` again.
+    """Give every cell new worker processes and a new generator process; then `attach` again.
 
     They are killed: all tasks are executed and acknowledged, and a worker's own goodbye takes seconds of each round.
+    One after the other: an engine before 20.10.27 can lock up for good when containers leave a network at the same
+    moment: https://github.com/moby/libnetwork/issues/2649
     """
-    ids = [container for cell in cells for container in (*cell.workers, cell.generator)]
-    with ThreadPoolExecutor(len(ids)) as pool:
-        for _ in pool.map(lambda container: docker("restart", "--time=0", container), ids):
-            pass
+    for cell in cells:
+        for container in (*cell.workers, cell.generator):
+            docker("restart", "--time=0", container)
 
 
 def tear_down(sites: Sequence[Site], logs: Path) -> list[str]:
     """Save every container's log, then remove containers, networks and volumes. Returns what could not be removed."""
     left = []
     for site in sites:
-        with contextlib.suppress(StackError):
+        with contextlib.suppress(StackError, subprocess.TimeoutExpired):  # of an engine that hangs
             _save_logs(site, logs)
         left += _remove(site)
     for site in sites:
@@ -251,8 +251,8 @@ def _save_logs(site: Site, logs: Path) -> None:
 def _remove(site: Site) -> list[str]:
     for attempt in range(TEARDOWN_TRIES):
         try:
-            if attempt == 0 and start.containers(site.compose.project):
-                site.compose.run("kill", timeout=60)  # nobody is left to say goodbye to
+            for seen in start.containers(site.compose.project) if attempt == 0 else ():
+                answers("kill", seen.id)  # nobody is left to say goodbye to; one after the other, as in `restart`
             site.compose.down(volumes=True, grace_s=1)
         except StackError as error:
             problem = str(error)

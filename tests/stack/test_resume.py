@@ -54,7 +54,7 @@ def test_a_run_that_is_killed_in_mid_turn_is_continued_without_a_loss(tmp_path: 
     directory = killed_in_its_second_round(file, tmp_path / "runs")
     project = project_of(directory)
     assert left_behind(project)
-    assert gate.check(result.load(directory))[0].reason.endswith(" of 2 rounds: rig was killed")
+    assert gate.check(result.load(directory))[0].reason.endswith(" of 2 rounds (rig was killed)")
 
     again = rig("run", "--resume", str(directory))
     # 3 is a machine that others disturb: the account below holds all the same.

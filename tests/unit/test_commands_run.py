@@ -8,6 +8,7 @@ from typing import Any
 import made_up
 import pytest
 import spoiled
+from topologies import TOPOLOGIES
 
 from rig import cli
 from rig.commands import run as verb
@@ -52,7 +53,7 @@ STACK_DIED = replace(made_up.result(), interrupted="the broker is gone")
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(verb, "checkout", lambda: Checkout(root=tmp_path, settings={}))
-    monkeypatch.setattr(Checkout, "topologies", lambda _: ["rabbitmq"])
+    monkeypatch.setattr(Checkout, "topologies", lambda _: TOPOLOGIES)
     monkeypatch.setattr(write.plot, "draw", lambda *_: None)  # it takes a second each time
     for name in "abc":
         (tmp_path / f"{name}.toml").write_text(FILE)

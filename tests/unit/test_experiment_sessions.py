@@ -6,6 +6,7 @@ from typing import Any
 
 import made_up
 import pytest
+from topologies import TOPOLOGIES
 
 from rig.errors import BadInput
 from rig.experiment import launch, result, sessions
@@ -149,7 +150,10 @@ def test_a_file_that_says_something_else_by_now_is_refused(tmp_path: Path, kille
         launch.resume(tmp_path, other, checkout(tmp_path / "checkout"))
 
 
-def test_the_next_life_begins_with_numbers_that_the_killed_one_cannot_have_used(tmp_path: Path, killed: Result) -> None:
+def test_the_next_session_begins_with_numbers_that_the_killed_one_cannot_have_used(
+    tmp_path: Path, killed: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkout, "topologies", lambda _: TOPOLOGIES)
     run = launch._run(checkout(tmp_path), sessions.close_session(killed, tmp_path), tmp_path)
     assert run.turns_begun > max(turn.number for turn in killed.turns)
 

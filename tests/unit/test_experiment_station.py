@@ -10,8 +10,8 @@ import pytest
 from station import LOAD, Scene, played
 
 from rig.errors import BadInput, StackError
-from rig.experiment import station
-from rig.experiment.station import NotReadyError, Station, ask, between
+from rig.experiment import station as module
+from rig.experiment.station import LEAST_USERS, NotReadyError, Station, ask, between, paced_users
 from rig.experiment.turn import BACKLOG, DRAIN, PACED, WARM, post_number
 from rig.testbed.cgroups import Process, Reading
 from rig.testbed.ended import Ended
@@ -25,7 +25,7 @@ Stage = tuple[Scene, Station]
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """A cell whose patience is short."""
     for name, seconds in (("SUSPICIOUS_S", 0.2), ("STALL_S", 0.6), ("READY_S", 1.0), ("ASK_S", 0.1), ("POLL_S", 0.02)):
-        monkeypatch.setattr(station, name, seconds)
+        monkeypatch.setattr(module, name, seconds)
     with played(tmp_path) as given:
         yield given
 
@@ -34,13 +34,13 @@ def test_every_user_that_a_paced_load_needs_sends_before_anything_is_measured(st
     scene, station = stage
     sent = station.warm(TURN, 1000.0)
     (order,) = scene.orders
-    assert order["users"] == station.paced_users(1000.0) == 100
+    assert order["users"] == paced_users(1000.0) == 100
     assert order["arrivals"] == {"kind": "each", "count": 2}  # two by each: WARM_TASKS at least
     assert order["turn"] == post_number(TURN, WARM)
     assert order["kinds"][0]["queue"] == "bench.c0"
     assert sent.keys() == {WARM}
     assert station.warm(TURN + 1, 0.0)[WARM]["turn"] == post_number(TURN + 1, WARM)
-    assert scene.orders[1]["users"] == station.LEAST_USERS
+    assert scene.orders[1]["users"] == LEAST_USERS
 
 
 def test_a_backlog_is_published_while_the_workers_stand_still(stage: Stage) -> None:
@@ -69,7 +69,7 @@ def test_counters_are_read_at_both_edges_of_the_window_while_the_load_goes_on(st
     measured = station.pace(TURN, RATE, SEED)
     (order,), window = scene.orders, measured.window
     assert order["arrivals"] == {"kind": "poisson", "rate": RATE, "seconds": 0.7, "seed": SEED}
-    assert (order["run_in"], order["users"]) == (0.2, station.paced_users(RATE))
+    assert (order["run_in"], order["users"]) == (0.2, paced_users(RATE))
     assert window.start_ns - order["start_ns"] == pytest.approx(0.2e9, abs=1000)
     assert window.end_ns - window.start_ns == pytest.approx(0.5e9, abs=1000)
     opened, closed = (reading.at_ns for reading in scene.readings)

@@ -159,7 +159,7 @@ def test_what_a_killed_process_and_its_forks_wrote_is_there(tmp_path: Path) -> N
         writer = Writer(Path({str(tmp_path)!r}), "short")
         def write(name):
             words, base = writer.claim_run(name, writer.kind("a", "q"))
-            words[base + record.STARTED] = 7
+            words[base + layout.STARTED] = 7
         write("parent")
         child = os.fork()
         write("child" if child == 0 else "parent again")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from locust_process import free_port, locust
 
-ORPHANED = 4  # orphan.ORPHANED; to import Locust here would patch the process of all tests
+ORPHANED = 4  # master_watch.ORPHANED; to import Locust here would patch the process of all tests
 
 # What it may take is bounded from inside, should nobody be left to end it: in CPU seconds and in memory.
 LOAD = """
@@ -20,7 +20,7 @@ from rig.load.celery_user import CeleryUser
 resource.setrlimit(resource.RLIMIT_CPU, (40, 40))
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 runners.MASTER_HEARTBEAT_TIMEOUT = 3
-orphan.GRACE_SECONDS = 3
+master_watch.GRACE_SECONDS = 3
 
 class Busy(CeleryUser):
     queues = ("short",)

@@ -60,7 +60,7 @@ def test_broker_and_result_store_that_are_not_there_are_both_named(tmp_path: Pat
     assert f"broker at 127.0.0.1:{ports[0]}" in broker
     assert f"result store at 127.0.0.1:{ports[1]}" in results
     for line in (broker, results):
-        assert "nobody listens" in line
+        assert "nothing is listening" in line
         assert "make up" in line
         assert "\n" not in line
         assert "topsecret" not in line

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +40,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return " ".join(file.stem for file in compose.files)
 
     monkeypatch.setattr(containers.start, "start", lambda compose: done.append(f"start {files(compose)}"))
-    monkeypatch.setattr(containers.checks, "pass_once", lambda compose: done.append(f"check {files(compose)}"))
+    monkeypatch.setattr(containers.health, "pass_once", lambda compose: done.append(f"check {files(compose)}"))
     monkeypatch.setattr(Compose, "run", lambda _, *words, **__: done.append(" ".join(words)))
     return done
 
@@ -167,3 +171,47 @@ def test_last_words_are_the_last_line_without_frames(
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert ending._last_words("x") == last
+
+
+class Alone:
+    """A docker command that notes what it is given, and fails where another one is still under way."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self._busy = threading.Lock()
+
+    def __call__(self, *words: str, **_: object) -> str:
+        assert self._busy.acquire(blocking=False), f"{words} while another one is under way"
+        time.sleep(0.01)
+        self._busy.release()
+        self.done.append(" ".join(words))
+        return ""
+
+
+def test_no_two_containers_leave_their_network_at_the_same_moment(
+    site: containers.Site, states: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Engines before 20.10.27 can lock up for good then: https://github.com/moby/libnetwork/issues/2649"""
+    docker = Alone()
+    monkeypatch.setattr(containers, "docker", docker)
+    monkeypatch.setattr(containers, "answers", docker)
+    containers.restart([running("one"), running("two.1", "two.2")])
+    assert docker.done == [f"restart --time=0 {name}" for name in ("one", "g", "two.1", "two.2", "g")]
+    docker.done.clear()
+    monkeypatch.setattr(containers, "_save_logs", lambda *_: None)
+    monkeypatch.setattr(Compose, "down", lambda *_, **__: docker.done.append("down"))
+    site = replace(site, compose=replace(site.compose, env={"RIG_STATE": str(tmp_path / "state")}))
+    assert containers.tear_down([site], tmp_path) == []
+    assert docker.done == [*(f"kill id of {name}" for name in (*states, "rabbitmq")), "down"]
+
+
+def test_an_engine_that_does_not_give_logs_leaves_them_out(
+    site: containers.Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def hang(*_: object) -> None:
+        raise subprocess.TimeoutExpired("docker logs", 30)
+
+    monkeypatch.setattr(containers, "_save_logs", hang)
+    monkeypatch.setattr(containers, "_remove", lambda _: [])
+    site = replace(site, compose=replace(site.compose, env={"RIG_STATE": str(tmp_path / "state")}))
+    assert containers.tear_down([site], tmp_path) == []
