@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from rig.ledger import layout
+from tests.contract.test_howto import QUERIES
 from tests.stack.conftest import ROOT, TOPOLOGIES, Stack, wait_until
 
 sys.path.insert(0, str(ROOT / "tests/contract"))
@@ -98,6 +99,11 @@ def test_prometheus_answers_every_panel(stack: Stack) -> None:
     for panel in panels():
         for target in panel["targets"]:
             stack.query(filled_in(target["expr"]))  # HTTP 400 for what is no PromQL
+
+
+def test_prometheus_answers_every_query_to_paste(stack: Stack) -> None:
+    for query in QUERIES:
+        stack.query(query)
 
 
 def test_an_exporter_that_is_killed_under_load_loses_no_count_and_counts_nothing_twice(stack: Stack) -> None:
