@@ -1,4 +1,4 @@
-"""Queries to paste name metrics that there are (tests/stack/test_monitoring.py asks them); links of documents lead somewhere."""
+"""Queries to paste name metrics that there are (test_monitoring.py asks them); links of documents lead somewhere."""
 
 from __future__ import annotations
 

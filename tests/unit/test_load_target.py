@@ -156,3 +156,8 @@ def test_only_the_stacks_names_are_looked_up_at_loopback() -> None:
         socket.getaddrinfo("redis-1", 6379)
     with pytest.raises(socket.gaierror):
         socket.getaddrinfo("redis-2.example.invalid", 6379)
+
+
+def test_the_checkout_of_the_package_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert target._checkout() == Path(__file__).parents[2]

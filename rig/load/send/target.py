@@ -200,7 +200,7 @@ def _complete(url: str, password: str, ports: Mapping[str, int]) -> str:
 
 
 def _checkout() -> Path | None:
-    for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
+    for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
         if (root / "compose" / "topologies").is_dir():
             return root
     return None
