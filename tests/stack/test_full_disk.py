@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_recording_stops_and_the_worker_goes_on(stack: Stack, tmp_path: Path) ->
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(tmp_path, filter="data")
     ledger = read_ledger(tmp_path)
-    assert [len(segment.slots) for segment in ledger.segments] == [512, 2048]  # segments rotate, and grow
-    assert len(build(ledger)) == FIT
+    # The container's health check may have sent a canary meanwhile, from a process of its own.
+    own = [segment for segment in ledger.segments if any(name.startswith("pools.") for name, _ in segment.kinds)]
+    assert [len(segment.slots) for segment in own] == [512, 2048]  # segments rotate, and grow
+    assert len(build(replace(ledger, segments=own))) == FIT
     assert any("recording stopped" in reason for reason in account(build(ledger), ledger).invalid)
