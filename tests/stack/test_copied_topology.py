@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,32 +15,10 @@ import pytest
 
 from rig.experiment.result import FILE
 from tests.stack.conftest import ROOT
+from tests.stack.test_bench import EXPERIMENT as SMALL
 
 COPY = "valkey"
-EXPERIMENT = """\
-claim = "whatever"
-source = "tests/stack/test_copied_topology.py"
-rounds = 2
-[expectation]
-measure = "total_cpu"
-variant = "ignored"
-change = "lower"
-percent = 0
-[load]
-task = "app.noop"
-backlog = 200
-run_in = 0.2
-seconds = 0.5
-share = 0.1
-[[variants]]
-name = "stored"
-topology = "valkey"
-settings = { task_ignore_result = false }
-[[variants]]
-name = "ignored"
-topology = "valkey"
-settings = { task_ignore_result = true }
-"""
+EXPERIMENT = re.sub(r'^(name = "\w+")$', rf'\1\ntopology = "{COPY}"', SMALL, flags=re.MULTILINE)
 
 
 @pytest.fixture
