@@ -32,7 +32,7 @@ doctor: $(READY) ## Say what would keep the deployment from starting
 load: $(READY) ## Drive it with Locust (web UI), or ARGS="--headless -t 20s"
 	@.venv/bin/locust -f loadtests/ $(ARGS)
 
-bench: $(READY) ## The first experiment: what does storing results cost? About three minutes
+bench: $(READY) ## The first experiment: what does storing results cost? Three to four minutes
 	@$(RIG) run loadtests/experiments/ignore_result.toml $(ARGS)
 
 selfbench: $(READY) ## What measuring costs and whether it tells the truth; fails above the limits. About 35 minutes

@@ -113,11 +113,12 @@ def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
     begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)
     return Run(
         checkout=checkout, directory=directory, project=_project(of), cells=cells, result=of, turns_begun=begun,
-        progress=Progress(missing, _round_s(of.experiment, len(cells))),
+        progress=Progress(missing, _round_s(of.experiment, len(cells)), start_s=START_S, end_s=END_S),
     )  # fmt: skip
 
 
-RESTART_S, TURN_S = 8.0, 4.0  # what a round takes on two cores: new processes; a turn besides its paced load
+RESTART_S, TURN_S = 12.0, 4.0  # what a round takes on two cores: new processes; a turn besides its paced load
+START_S, END_S = 55.0, 15.0  # a stack, its warm-up and its idle costs; those again, and the account
 
 
 def _round_s(experiment: Experiment, cells: int) -> float:

@@ -9,13 +9,19 @@ from typing import TextIO
 
 
 class Progress:
-    """Of a run of `rounds`, each of which is expected to take `round_s` seconds until the first has shown it."""
+    """Of a run of `rounds`, each of which is expected to take `round_s` seconds until the first has shown it.
 
-    def __init__(self, rounds: int, round_s: float, stream: TextIO = sys.stderr) -> None:
+    `start_s` and `end_s` are what is expected to pass before the first round and after the last.
+    """
+
+    def __init__(
+        self, rounds: int, round_s: float, stream: TextIO = sys.stderr, *, start_s: float = 0.0, end_s: float = 0.0
+    ) -> None:
         self._stream = stream
         self._left = rounds
         self._round_s = round_s
-        self._done = 0
+        self._start_s, self._end_s = start_s, end_s
+        self._started = self._done = 0
         self._where = ""
         self._began = self._rounds_began = self._round_began = time.monotonic()
 
@@ -30,6 +36,7 @@ class Progress:
 
     def round(self, title: str) -> None:
         """A round begins."""
+        self._started += 1
         self._round_began = time.monotonic()
         self._line(title)
 
@@ -60,9 +67,11 @@ class Progress:
             print(line, file=self._stream, flush=True)
 
     def _remaining(self) -> str:
-        """What is left: of the round under way what it has not taken yet, of those to come all."""
+        """What is left of the round under way, of those to come, and of what is no round."""
         under_way = time.monotonic() - self._round_began if self._done else 0.0
         seconds = max(0, int(self._left * self._round_s - min(under_way, self._round_s)))
+        before = 0.0 if self._started else max(0.0, self._start_s - (time.monotonic() - self._began))
+        seconds += int(before + self._end_s * bool(self._left))
         return f"  about {seconds // 60}:{seconds % 60:02d} left"
 
     def _show(self, line: str) -> None:

@@ -109,3 +109,22 @@ def test_a_round_that_is_taken_again_adds_its_time(clock: Clock) -> None:
     progress.round_done(2)  # one more than there were to be
     progress.round("round 2/3")
     assert log.getvalue().splitlines()[-1] == "0:10  round 2/3  about 0:20 left"
+
+
+def test_what_is_no_round_is_part_of_what_is_left(clock: Clock) -> None:
+    log = io.StringIO()
+    progress = Progress(2, 30.0, log, start_s=50.0, end_s=15.0)
+    progress.stage("starting")
+    clock.now += 20
+    progress.stage("idle")
+    clock.now += 40
+    progress.rounds_begin()
+    progress.round("round 1/2")
+    clock.now += 40
+    progress.round_done(1)
+    progress.round("round 2/2")
+    clock.now += 40
+    progress.round_done(0)
+    progress.stage("accounting")
+    left = [line.split("about ")[1] for line in log.getvalue().splitlines()]
+    assert left == ["2:05 left", "1:45 left", "1:15 left", "0:55 left", "0:00 left"]
