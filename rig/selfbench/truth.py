@@ -86,13 +86,16 @@ class Finding:
 
 
 def findings(name: str, result: Result) -> list[Finding]:
-    """Return what was found of each truth of a run. ValueError while there are fewer than two whole rounds."""
+    """Return what was found of each truth of a run. StackError where one was not measured in two whole rounds."""
     return account(result) if name == ACCOUNT else [*_measured(name, result), _reasons(name, result)]
 
 
 def _measured(name: str, result: Result) -> Iterator[Finding]:
     for truth in TRUTHS[name]:
-        seen = see(truth, result)
+        try:
+            seen = see(truth, result)
+        except ValueError as error:
+            raise StackError(f"{result.run}: {truth.cell}: {truth.title} was not measured: {error}") from error
         yield Finding(
             name=name, done=truth.done, title=truth.title, truth=truth.said, value=seen.value, unit=truth.unit,
             low=seen.low, high=seen.high, nothing=truth.nothing, found=seen.found or truth.how == ALONE,
