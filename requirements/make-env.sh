@@ -37,7 +37,7 @@ fi
 if ! usable .venv/bin/python; then rm -rf .venv && "$python" -m venv .venv; fi
 echo "installing the pinned requirements into .venv"
 pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
-# uv takes ten seconds where pip takes a hundred. It does not read pip's own settings: where those are needed, pip it is.
+# uv is many times faster. It does not read pip's own settings: where those are needed, pip it is.
 "${pip[@]}" --require-hashes -r requirements/uv.txt
 if ! .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/dev.txt; then
     echo "uv did not get them; trying pip"

@@ -109,7 +109,7 @@ def _plain(experiment: Experiment) -> str:
 def _run(checkout: Checkout, of: Result, directory: Path) -> Run:
     cells = cells_of(of.experiment.cells, directory / sessions.LEDGER, checkout.topologies())
     missing = of.experiment.rounds - len(of.whole_rounds)
-    # A session that was killed may have used numbers that nobody wrote down: those of one round.
+    # A session that was killed may have used numbers that are in no file: those of one round.
     begun = max((turn.number for turn in of.turns), default=-1) + 1 + _numbers(of) * bool(of.earlier)
     return Run(
         checkout=checkout, directory=directory, project=_project(of), cells=cells, result=of, turns_begun=begun,

@@ -10,7 +10,7 @@ from typing import Any
 # version is not compared with what this one measures: tests/contract/test_records.py.
 ENGINE = 2
 
-# The parts of a deployment whose CPU is told apart, in the order in which a task meets them.
+# The parts of a deployment whose CPU is measured apart, in the order in which a task meets them.
 COMPONENTS = ("publisher", "broker", "worker", "results")
 OTHER = "other"  # everything else on the machine: kernel threads, the Docker engine, the rig, strangers
 PARTS = (*COMPONENTS, OTHER)

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rig.errors import BadInput, StackError
@@ -49,6 +49,16 @@ def answers(*arguments: str, timeout: float = QUICK) -> str | None:
         return docker(*arguments, timeout=timeout)
     except (BadInput, StackError):
         return None
+
+
+def kill(containers: Iterable[str]) -> None:
+    """Kill containers, one after the other; what cannot be killed is left to who removes it.
+
+    Never at once, as `docker kill A B` and `docker rm --force A B` do: an engine before 20.10.27 can lock up for good
+    when containers leave a network at the same moment: https://github.com/moby/libnetwork/issues/2649
+    """
+    for container in containers:
+        answers("kill", container)
 
 
 def pause(container: str) -> None:

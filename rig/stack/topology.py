@@ -12,7 +12,7 @@ A folder with these two files is a topology. Nothing compares its name.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,17 @@ class Topology:
     def of_role(self, role: str) -> tuple[str, ...]:
         """Return the services of a role, in the order of the file."""
         return tuple(service for service, each in self.services.items() if each == role)
+
+
+def refuse_others(topology: Topology, services: Iterable[str]) -> None:
+    """Raise BadInput unless `services`, those of its Compose file, are the ones that the topology describes."""
+    described, there = set(topology.services), set(services)
+    where = f"compose/topologies/{topology.name}/{FILE}"
+    unknown, missing = sorted(described - there), sorted(there - described)
+    problems = [f"{where}: [services] names {name}, which compose.yaml does not have" for name in unknown]
+    problems += [f"{where}: [services] gives {name} no role" for name in missing]
+    if problems:
+        raise BadInput(problems)
 
 
 def load(folder: Path) -> Topology:

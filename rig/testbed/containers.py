@@ -18,10 +18,10 @@ from typing import Any
 from rig.errors import StackError
 from rig.stack import start, up
 from rig.stack.compose import Compose
-from rig.stack.docker import answers, docker, pause
+from rig.stack.docker import answers, docker, kill, pause
 from rig.stack.paths import Checkout
 from rig.stack.table import PORT_LABEL
-from rig.stack.topology import BROKER, RESULTS, ROLES, Topology
+from rig.stack.topology import BROKER, RESULTS, ROLES, Topology, refuse_others
 from rig.testbed import cgroups, health
 from rig.testbed.cells import UNLIMITED, WEB_PORT, Cell, compose_file, yaml
 from rig.testbed.cgroups import Cgroup
@@ -101,6 +101,7 @@ def prepare(checkout: Checkout, cells: Sequence[Cell], directory: Path, project:
         settings |= {"COMPOSE_PROJECT_NAME": name, **UNLIMITED}
         mine = RunCheckout(root=checkout.root, settings=settings, directory=directory)
         compose = replace(up.ready(mine, topology).compose, profiles=[])
+        refuse_others(own[0].topology, compose.config()["services"])
         generated = directory / (f"compose-{topology}.yaml" if sites else "compose.yaml")
         generated.write_text(compose_file(own, checkout.root / "compose", run_id))
         for cell in own:
@@ -220,8 +221,7 @@ def restart(cells: Sequence[Running]) -> None:
     """Give every cell new worker processes and a new generator process; then `attach` again.
 
     They are killed: all tasks are executed and acknowledged, and a worker's own goodbye takes seconds of each round.
-    One after the other: an engine before 20.10.27 can lock up for good when containers leave a network at the same
-    moment: https://github.com/moby/libnetwork/issues/2649
+    One after the other, for the reason that `rig.stack.docker.kill` gives.
     """
     for cell in cells:
         for container in (*cell.workers, cell.generator):
@@ -251,8 +251,8 @@ def _save_logs(site: Site, logs: Path) -> None:
 def _remove(site: Site) -> list[str]:
     for attempt in range(TEARDOWN_TRIES):
         try:
-            for seen in start.containers(site.compose.project) if attempt == 0 else ():
-                answers("kill", seen.id)  # nobody is left to say goodbye to; one after the other, as in `restart`
+            if attempt == 0:  # what is killed need not be waited for
+                kill(seen.id for seen in start.containers(site.compose.project))
             site.compose.down(volumes=True, grace_s=1)
         except StackError as error:
             problem = str(error)

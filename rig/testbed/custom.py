@@ -14,7 +14,7 @@ from typing import Any
 
 from rig.stack import start, up
 from rig.stack.compose import Compose
-from rig.stack.docker import docker
+from rig.stack.docker import docker, kill
 from rig.stack.paths import Checkout
 from rig.testbed import health, interrupts
 from rig.testbed.cells import UNLIMITED, yaml
@@ -55,6 +55,7 @@ def running(checkout: Checkout, services: Mapping[str, Any]) -> Iterator[tuple[C
             yield compose, ledger
     finally:
         with interrupts.ignored():
+            kill(seen.id for seen in start.containers(compose.project))
             replace(compose, profiles=["*"]).down(volumes=True, grace_s=1)  # without one, what is in a profile stays
             shutil.rmtree(directory, ignore_errors=True)
 

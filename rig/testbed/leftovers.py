@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rig.errors import BadInput, StackError
 from rig.stack.compose import PROJECT_LABEL
-from rig.stack.docker import answers, docker
+from rig.stack.docker import answers, docker, kill
 
 LOCK = ".lock"
 
@@ -82,6 +82,7 @@ def _remove(note: Path, directory: Path) -> list[str]:
     if not left:
         note.unlink()  # only now: a Compose that outlived its run may have made more since the last look
         return []
+    kill(left.get("container", ()))
     try:
         for kind, names in left.items():
             docker(*_KINDS[kind][1], *names, timeout=120)

@@ -8,7 +8,7 @@ import pytest
 from topologies import TOPOLOGIES
 
 from rig.errors import BadInput
-from rig.stack.topology import BROKER, RESULTS, load
+from rig.stack.topology import BROKER, RESULTS, load, refuse_others
 
 GOOD = """\
 transport = "redis"
@@ -64,3 +64,15 @@ def test_a_folder_without_a_description_is_said_to_have_none(tmp_path: Path) -> 
 def test_every_topology_of_the_checkout_is_described() -> None:
     assert list(TOPOLOGIES) == ["rabbitmq", "redis", "redis-sentinel"]
     assert [topology.declares_queues for topology in TOPOLOGIES.values()] == [True, False, False]
+
+
+def test_services_that_are_described_and_not_there_or_the_other_way_round_are_named(tmp_path: Path) -> None:
+    topology = load(written(tmp_path, GOOD))
+    refuse_others(topology, ["store", "valkey", "valkey-2"])
+    with pytest.raises(BadInput) as caught:
+        refuse_others(topology, ["store", "valkey", "proxy"])
+    where = f"compose/topologies/{tmp_path.name}/topology.toml"
+    assert caught.value.problems == [
+        f"{where}: [services] names valkey-2, which compose.yaml does not have",
+        f"{where}: [services] gives proxy no role",
+    ]

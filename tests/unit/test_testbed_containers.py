@@ -194,7 +194,7 @@ def test_no_two_containers_leave_their_network_at_the_same_moment(
     """Engines before 20.10.27 can lock up for good then: https://github.com/moby/libnetwork/issues/2649"""
     docker = Alone()
     monkeypatch.setattr(containers, "docker", docker)
-    monkeypatch.setattr(containers, "answers", docker)
+    monkeypatch.setattr("rig.stack.docker.answers", docker)
     containers.restart([running("one"), running("two.1", "two.2")])
     assert docker.done == [f"restart --time=0 {name}" for name in ("one", "g", "two.1", "two.2", "g")]
     docker.done.clear()

@@ -30,7 +30,7 @@ IN_LEDGER, BY_LOCUST, BY_BROKER, LEFT = (
 def check(result: Result) -> list[Invalid]:
     """Return every reason why numbers of `result` may not be used, those that touch all of them first."""
     rules = [_ending, _accounts, _generators, _assertions, _clocks, _machine, *windows.RULES, _control]
-    if not result.interrupted:  # a turn that was cut off is in nobody's sum
+    if not result.interrupted:  # a turn that was cut off is in no sum
         rules.insert(2, _counters)
     return [problem for rule in rules for problem in rule(result)]
 

@@ -1,1 +1,1 @@
-"""The generator of an experiment: a Locust process in a container that is told over HTTP what to send."""
+"""The generator of an experiment: a Locust process in a container that gets its orders over HTTP."""
